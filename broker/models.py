@@ -1,0 +1,316 @@
+"""Every table, by the words of the design. What a column's name does not say stands beside it.
+
+Sealed columns hold the vault's blobs (`broker.vault`); a `*_hash` column holds the SHA-256 of a random
+256-bit value whose clear form the broker does not keep.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, Integer, LargeBinary, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from broker.db import Base, UtcDateTime
+
+Blob = LargeBinary
+SHORT = String(128)
+
+
+# --- keys (broker.vault) -------------------------------------------------------------------------------------
+
+
+class KeyCheck(Base):
+    """A key encryption key's check value: a wrong key under a known id is found at start."""
+
+    __tablename__ = "key_checks"
+    kid: Mapped[str] = mapped_column(String(64), primary_key=True)
+    check_value: Mapped[bytes] = mapped_column(Blob)
+
+
+class TenantKey(Base):
+    """A tenant's key, wrapped under a key encryption key. The highest generation seals; older ones open.
+
+    Tenant `*` is the broker itself: its key is the root of the blind indexes.
+    """
+
+    __tablename__ = "tenant_keys"
+    tenant: Mapped[str] = mapped_column(SHORT, primary_key=True)
+    generation: Mapped[int] = mapped_column(Integer, primary_key=True)
+    tk_id: Mapped[bytes] = mapped_column(Blob)
+    kid: Mapped[str] = mapped_column(String(64), index=True)
+    wrapped: Mapped[bytes] = mapped_column(Blob)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ConnectionKey(Base):
+    """A connection's own key, wrapped under its tenant's. Deleting the row shreds all that it sealed.
+
+    `connection` is a connection's id, or `session:<id>`, `orphan:<id>` for what is sealed before one exists.
+    """
+
+    __tablename__ = "connection_keys"
+    dek_id: Mapped[bytes] = mapped_column(Blob, primary_key=True)
+    tenant: Mapped[str] = mapped_column(SHORT)
+    connection: Mapped[str] = mapped_column(SHORT)
+    tk_id: Mapped[bytes] = mapped_column(Blob)
+    wrapped: Mapped[bytes] = mapped_column(Blob)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    __table_args__ = (UniqueConstraint("tenant", "connection"),)
+
+
+# --- callers (broker.clients) --------------------------------------------------------------------------------
+
+
+class Client(Base):
+    """An OAuth client of the broker: the sales app, a sync job, a privacy desk."""
+
+    __tablename__ = "clients"
+    id: Mapped[str] = mapped_column(SHORT, primary_key=True)
+    name: Mapped[str] = mapped_column(SHORT)
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    tenants: Mapped[list[str]] = mapped_column(JSON)
+    """Tenants it may act for; `*` alone is all of them."""
+    connectors: Mapped[list[str]] = mapped_column(JSON)
+    """Connectors whose data it may read; `*` alone is all of them."""
+    return_urls: Mapped[list[str]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class ClientSecret(Base):
+    """Several may be valid at once, so that a secret can be changed without an outage."""
+
+    __tablename__ = "client_secrets"
+    secret_hash: Mapped[bytes] = mapped_column(Blob, primary_key=True)
+    client_id: Mapped[str] = mapped_column(ForeignKey("clients.id"), index=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class AccessToken(Base):
+    """A broker access token that a caller holds; never a provider's."""
+
+    __tablename__ = "access_tokens"
+    token_hash: Mapped[bytes] = mapped_column(Blob, primary_key=True)
+    client_id: Mapped[str] = mapped_column(ForeignKey("clients.id"), index=True)
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    issued_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+# --- connecting ----------------------------------------------------------------------------------------------
+
+
+class ConnectSession(Base):
+    """One attempt to connect, from the sales app's request to its confirmation.
+
+    status: open → pending → confirmed, or denied | failed | expired.
+    """
+
+    __tablename__ = "connect_sessions"
+    id: Mapped[str] = mapped_column(SHORT, primary_key=True)
+    client_id: Mapped[str] = mapped_column(ForeignKey("clients.id"))
+    tenant: Mapped[str] = mapped_column(SHORT)
+    subject: Mapped[str] = mapped_column(SHORT)
+    provider: Mapped[str] = mapped_column(SHORT)
+    app_id: Mapped[str] = mapped_column(SHORT)
+    connectors: Mapped[list[str]] = mapped_column(JSON)
+    """Asked for by the sales app."""
+    ticked: Mapped[list[str]] = mapped_column(JSON)
+    """Left ticked by the user; empty until the form was sent."""
+    return_url: Mapped[str] = mapped_column(String(2048))
+    locale: Mapped[str] = mapped_column(String(8))
+    purpose: Mapped[str | None] = mapped_column(String(500))
+    privacy_url: Mapped[str | None] = mapped_column(String(2048))
+    tenant_label: Mapped[str | None] = mapped_column(String(200))
+    people: Mapped[bytes | None] = mapped_column(Blob)
+    """Sealed {"subject_label", "login_hint"}: they name a person."""
+    renews: Mapped[str | None] = mapped_column(SHORT)
+    """The connection that this session renews or extends."""
+    account_index: Mapped[bytes | None] = mapped_column(Blob)
+    """The account that this session is known to be for: of `renews`, or of a first trip that must be repeated."""
+    status: Mapped[str] = mapped_column(String(16))
+    ticket_hash: Mapped[bytes] = mapped_column(Blob, unique=True)
+    browser_hash: Mapped[bytes | None] = mapped_column(Blob)
+    state_hash: Mapped[bytes | None] = mapped_column(Blob, unique=True)
+    state_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    requested_scopes: Mapped[list[str]] = mapped_column(JSON)
+    flow: Mapped[bytes | None] = mapped_column(Blob)
+    """Sealed {"code_verifier", "nonce"} and, once the callback came, {"code"}."""
+    flow_version: Mapped[int] = mapped_column(Integer, default=0)
+    force_consent: Mapped[bool] = mapped_column(default=False)
+    consent_text_hash: Mapped[str | None] = mapped_column(String(64))
+    began_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When the browser was last sent to the provider."""
+    confirm_code_hash: Mapped[bytes | None] = mapped_column(Blob)
+    confirm_tries: Mapped[int] = mapped_column(Integer, default=0)
+    exchange_began_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    connection_id: Mapped[str | None] = mapped_column(SHORT)
+    outcome: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    """How a confirm ended, so that a repeated one ends alike: {"code", "status", "detail", "members"}."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    __table_args__ = (Index("ix_connect_sessions_account", "app_id", "account_index"),)
+
+
+# --- connections ---------------------------------------------------------------------------------------------
+
+
+class Authorization(Base):
+    """What one account once granted to one provider app: the unit in which a provider revokes.
+
+    Its row is the lock between "a connection becomes active" and "the provider is told to revoke".
+    """
+
+    __tablename__ = "authorizations"
+    app_id: Mapped[str] = mapped_column(SHORT, primary_key=True)
+    account_index: Mapped[bytes] = mapped_column(Blob, primary_key=True)
+    told_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When the newest revocation was about to be sent to the provider."""
+    telling_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Until then one may be on its way."""
+
+
+class Connection(Base):
+    """One (tenant, subject, provider app, account) and its sealed token."""
+
+    __tablename__ = "connections"
+    id: Mapped[str] = mapped_column(SHORT, primary_key=True)
+    tenant: Mapped[str] = mapped_column(SHORT)
+    subject: Mapped[str] = mapped_column(SHORT)
+    provider: Mapped[str] = mapped_column(SHORT)
+    app_id: Mapped[str] = mapped_column(SHORT)
+    account_index: Mapped[bytes] = mapped_column(Blob)
+    """Blind index of the account's id: equality look-ups without the id."""
+    state: Mapped[str] = mapped_column(String(24))
+    """active | reconnect_required | suspended | revoking | revoked"""
+    live: Mapped[bool | None] = mapped_column()
+    """True until revoking, then NULL: one live connection per subject and account."""
+    account: Mapped[bytes | None] = mapped_column(Blob)
+    """Sealed {"id", "label"}."""
+    account_version: Mapped[int] = mapped_column(Integer, default=0)
+    requested_scopes: Mapped[list[str]] = mapped_column(JSON)
+    confirmed_scopes: Mapped[list[str]] = mapped_column(JSON)
+    """Granted when the session was confirmed: the upper bound of all later reports."""
+    granted_scopes: Mapped[list[str]] = mapped_column(JSON)
+    """As the provider last reported, within `confirmed_scopes`."""
+    access_token: Mapped[bytes | None] = mapped_column(Blob)
+    refresh_token: Mapped[bytes | None] = mapped_column(Blob)
+    token_version: Mapped[int] = mapped_column(Integer, default=0)
+    fresh_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """From then on the access token is refreshed before use."""
+    access_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    fence: Mapped[int] = mapped_column(Integer, default=0)
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    refresh_inflight: Mapped[bool] = mapped_column(default=False)
+    """A holder of the lease has called the provider and not yet stored the answer."""
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """The authorization's own end, if known."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    activated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    __table_args__ = (
+        UniqueConstraint("tenant", "subject", "app_id", "account_index", "live", name="uq_connections_live"),
+        Index("ix_connections_account", "app_id", "account_index", "live"),
+        Index("ix_connections_listing", "tenant", "id"),
+        Index("ix_connections_subject", "tenant", "subject", "id"),
+    )
+
+
+class Grant(Base):
+    """What the user allowed one connector on one connection, and by which consent text."""
+
+    __tablename__ = "grants"
+    id: Mapped[str] = mapped_column(SHORT, primary_key=True)
+    connection_id: Mapped[str] = mapped_column(ForeignKey("connections.id"))
+    connector: Mapped[str] = mapped_column(SHORT)
+    live: Mapped[bool | None] = mapped_column()
+    """True until withdrawn, then NULL: one live grant per connector."""
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    """Granted to this connector at confirm; what a later answer adds is not part of it."""
+    fields: Mapped[dict[str, list[str]]] = mapped_column(JSON)
+    """resource → fields that the consent page named."""
+    assets: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
+    """[{"id", "label"}], or "all" where the page said all; NULL denies."""
+    session_id: Mapped[str] = mapped_column(SHORT)
+    consent_text_hash: Mapped[str] = mapped_column(String(64))
+    locale: Mapped[str] = mapped_column(String(8))
+    purpose: Mapped[str | None] = mapped_column(String(500))
+    granted_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    withdrawn_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    __table_args__ = (
+        UniqueConstraint("connection_id", "connector", "live", name="uq_grants_live"),
+        Index("ix_grants_connection", "connection_id"),
+    )
+
+
+# --- ending --------------------------------------------------------------------------------------------------
+
+
+class Revocation(Base):
+    """The receipt of one revocation call."""
+
+    __tablename__ = "revocations"
+    id: Mapped[str] = mapped_column(SHORT, primary_key=True)
+    tenant: Mapped[str] = mapped_column(SHORT, index=True)
+    subject: Mapped[str | None] = mapped_column(SHORT)
+    client_id: Mapped[str | None] = mapped_column(SHORT)
+    reason: Mapped[str | None] = mapped_column(String(500))
+    requested_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    effective_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class RevocationItem(Base):
+    """What one revocation ended, and how that went at the provider."""
+
+    __tablename__ = "revocation_items"
+    revocation_id: Mapped[str] = mapped_column(ForeignKey("revocations.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    connection_id: Mapped[str] = mapped_column(SHORT, index=True)
+    ended: Mapped[str] = mapped_column(String(16))
+    """grant | connection"""
+    connector: Mapped[str | None] = mapped_column(SHORT)
+    provider: Mapped[str] = mapped_column(SHORT)
+    provider_outcome: Mapped[str] = mapped_column(String(16))
+    """confirmed | already_gone | not_supported | shared | pending | gave_up"""
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    last_error: Mapped[str | None] = mapped_column(String(200))
+    shredded_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Orphan(Base):
+    """A provider token that no connection holds, sealed until the provider has been told to end it."""
+
+    __tablename__ = "orphans"
+    id: Mapped[str] = mapped_column(SHORT, primary_key=True)
+    tenant: Mapped[str] = mapped_column(SHORT)
+    app_id: Mapped[str] = mapped_column(SHORT)
+    account_index: Mapped[bytes | None] = mapped_column(Blob)
+    """NULL where the exchange ended before the account was known."""
+    token: Mapped[bytes] = mapped_column(Blob)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    __table_args__ = (Index("ix_orphans_account", "app_id", "account_index"),)
+
+
+class Duty(Base):
+    """Something the broker owes and does even if it crashes. One open duty per kind and key."""
+
+    __tablename__ = "duties"
+    id: Mapped[str] = mapped_column(SHORT, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    key: Mapped[str] = mapped_column(String(256))
+    open: Mapped[bool | None] = mapped_column()
+    """True until done, then NULL."""
+    due_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    fence: Mapped[int] = mapped_column(Integer, default=0)
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_error: Mapped[str | None] = mapped_column(String(200))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    done_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    __table_args__ = (
+        UniqueConstraint("kind", "key", "open", name="uq_duties_open"),
+        Index("ix_duties_due", "due_at", postgresql_where=text("open"), sqlite_where=text("open")),
+    )

@@ -1,0 +1,37 @@
+"""Values that do not print: provider tokens, codes, verifiers, client secrets, keys."""
+
+import hmac
+from typing import Never
+
+
+class Secret:
+    """A text that must not appear in a log, a traceback, a message or a pickle.
+
+    `reveal()` is the only way to the text; it is called where the value is sealed or put on the wire.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself. The caller answers for where it goes."""
+        return self._text
+
+    def matches(self, other: str) -> bool:
+        """Whether `other` is the same text, in time that does not tell where they differ."""
+        return hmac.compare_digest(self._text.encode(), other.encode())
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self.matches(other._text)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> Never:
+        raise TypeError("a Secret is never pickled")
