@@ -47,5 +47,5 @@ class Connector:
     """JSON Schema of the record type."""
     titles: Mapping[str, str] = field(default_factory=dict)
     """Name for people, by language (`id`, `en`)."""
-    optional_resources: tuple[Reads, ...] = ()
-    """Further resources that widen the choice of assets; their scopes are optional."""
+    choices: Reads | None = None
+    """The resource that lists the assets to choose from; its scopes are optional."""

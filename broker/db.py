@@ -1,8 +1,8 @@
 """Engine and transactions, alike on SQLite and PostgreSQL.
 
 `Database.write()` is one transaction; on SQLite it takes the write lock at once (BEGIN IMMEDIATE), so that a
-read inside it cannot be overtaken. `Database.read()` is a connection in autocommit: each statement sees the
-newest committed state, and nothing is held during a provider call.
+read inside it cannot be overtaken. `Database.read()` is in autocommit: each statement sees the newest committed
+state, and nothing is held during a provider call.
 """
 
 import sqlite3
@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, DateTime, Engine, TypeDecorator, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from broker.errors import Unavailable
@@ -52,28 +52,27 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One transaction: committed at the end of the block, rolled back at any exception."""
-        session = Session(self.engine, expire_on_commit=False)
         try:
-            with session, session.begin():
+            with Session(self.engine, expire_on_commit=False) as session, session.begin():
                 yield session
-        except DBAPIError as error:
+        except (DBAPIError, PoolTimeout) as error:
             raise Unavailable(f"The database refused the transaction ({_kind(error)}).") from None
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """A connection in autocommit for reads."""
+    def read(self) -> Iterator[Session]:
+        """A session in autocommit: each statement sees the newest committed state."""
         try:
-            with self._autocommit.connect() as connection:
-                yield connection
-        except DBAPIError as error:
+            with Session(self._autocommit, expire_on_commit=False, autoflush=False) as session:
+                yield session
+        except (DBAPIError, PoolTimeout) as error:
             raise Unavailable(f"The database did not answer ({_kind(error)}).") from None
 
     def dispose(self) -> None:
         self.engine.dispose()
 
 
-def _kind(error: DBAPIError) -> str:
-    return type(error.orig).__name__
+def _kind(error: DBAPIError | PoolTimeout) -> str:
+    return type(getattr(error, "orig", None) or error).__name__
 
 
 def _engine(url: str, pool_size: int) -> Engine:

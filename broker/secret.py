@@ -1,6 +1,8 @@
 """Values that do not print: provider tokens, codes, verifiers, client secrets, keys."""
 
+import hashlib
 import hmac
+import secrets
 from typing import Never
 
 
@@ -35,3 +37,18 @@ class Secret:
 
     def __reduce__(self) -> Never:
         raise TypeError("a Secret is never pickled")
+
+
+def fresh_token() -> Secret:
+    """256 random bits, URL-safe: a ticket, `state`, nonce, code, client secret or access token."""
+    return Secret(secrets.token_urlsafe(32))
+
+
+def fresh_id(prefix: str) -> str:
+    """An opaque id that says what it is of; it names something and opens nothing."""
+    return f"{prefix}_{secrets.token_hex(16)}"
+
+
+def digest(text: str) -> bytes:
+    """What is stored of a random value: at 256 bits a plain hash suffices (docs/facts/security.md §4.2.4)."""
+    return hashlib.sha256(text.encode()).digest()

@@ -1,0 +1,322 @@
+"""Begin: a connect session, from the sales app's request to the browser's way to the provider.
+
+No scope comes from outside: they are derived from what the connectors read. A GET changes nothing.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from broker import scopes
+from broker.clients import Caller
+from broker.connections.read import live_connection, open_account
+from broker.consent import ConsentText, consent_text
+from broker.contract import Connector
+from broker.errors import InvalidRequest, NotFound
+from broker.models import Connection, ConnectSession
+from broker.providers.base import AuthorizationHints, Provider
+from broker.runtime import Broker
+from broker.secret import Secret, digest, fresh_id, fresh_token
+
+TICKET_LIFETIME = timedelta(minutes=10)
+"""For the page to be answered; the way through the provider has as long again (STD-08)."""
+
+
+@dataclass(frozen=True)
+class SessionRequest:
+    """What the sales app asks for; see contract §3 for each member."""
+
+    tenant: str
+    subject: str
+    provider: str
+    connectors: Sequence[str]
+    return_url: str
+    subject_label: str | None = None
+    tenant_label: str | None = None
+    purpose: str | None = None
+    privacy_url: str | None = None
+    locale: str = "en"
+    login_hint: str | None = None
+    connection: str | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """An open session as its consent page needs it."""
+
+    session_id: str
+    text: ConsentText
+    privacy_url: str | None
+    return_url: str
+    connectors: tuple[str, ...]
+    all_or_nothing: bool
+    authorization_endpoint: str
+
+
+@dataclass(frozen=True)
+class Departure:
+    """The browser's way to the provider, and the cookie that binds it."""
+
+    url: str
+    cookie: str
+    value: Secret
+
+
+def wanted_scopes(broker: Broker, connectors: Collection[Connector], provider: Provider) -> list[str]:
+    """Identity scopes and all that the connectors' fields need: the least, never more (STD-20)."""
+    wanted = set(provider.identity_scopes)
+    for connector in connectors:
+        wanted |= set(connector_scopes(connector, provider))
+    return sorted(provider.normalised(frozenset(wanted)))
+
+
+def connector_scopes(connector: Connector, provider: Provider) -> tuple[str, ...]:
+    """Required and optional scopes of one connector."""
+    table = provider.resources[connector.reads.resource].fields
+    found = [*scopes.required_scopes(connector.reads, table), *scopes.optional_scopes(connector.reads, table)]
+    if connector.choices:
+        found += scopes.needed(connector.choices.fields, provider.resources[connector.choices.resource].fields)
+    return tuple(sorted(provider.normalised(frozenset(found))))
+
+
+def begin(broker: Broker, caller: Caller, request: SessionRequest) -> tuple[ConnectSession, Secret]:
+    """Store a session and give its one ticket. Raises `InvalidRequest`, `NotFound`."""
+    caller.require_tenant(request.tenant)
+    provider = broker.provider(request.provider)
+    connectors = _chosen(broker, provider, request.connectors)
+    if request.return_url not in caller.return_urls:
+        raise _invalid("return_url", "must equal one that is registered for this client")
+    ticket, now = fresh_token(), broker.clock()
+    session_id = fresh_id("ses")
+    with broker.database.write() as session:
+        renewed = _renewed(session, caller, request, provider)
+        broker.vault.new_key(session, tenant=request.tenant, connection=f"session:{session_id}")
+        row = ConnectSession(
+            id=session_id,
+            client_id=caller.client_id,
+            tenant=request.tenant,
+            subject=request.subject,
+            provider=provider.name,
+            app_id=broker.app(provider).id,
+            connectors=[connector.name for connector in connectors],
+            ticked=[],
+            return_url=request.return_url,
+            locale=request.locale,
+            purpose=request.purpose,
+            privacy_url=request.privacy_url,
+            tenant_label=request.tenant_label,
+            people=_sealed_people(broker, session, session_id, request),
+            renews=renewed.id if renewed else None,
+            account_index=renewed.account_index if renewed else None,
+            force_consent=bool(renewed and renewed.state == "reconnect_required"),
+            status="open",
+            ticket_hash=digest(ticket.reveal()),
+            requested_scopes=wanted_scopes(broker, connectors, provider),
+            created_at=now,
+            expires_at=now + TICKET_LIFETIME,
+        )
+        session.add(row)
+    return row, ticket
+
+
+def page(broker: Broker, ticket: str) -> Page:
+    """The open session of a ticket. Raises `InvalidRequest` (400) where it is unknown, used or expired."""
+    with broker.database.read() as session:
+        return _page(broker, session, _open_session(session, ticket, broker.clock()))
+
+
+def approve(broker: Broker, ticket: str, ticked: Collection[str]) -> Departure:
+    """The user said yes to `ticked`: bind the browser, and send it to the provider (state, PKCE, nonce).
+
+    Sending the form again makes the earlier departure's state worthless. Raises `InvalidRequest` (400).
+    """
+    state, cookie, verifier, nonce = fresh_token(), fresh_token(), fresh_token(), fresh_token()
+    endpoints = broker.endpoints(_provider_of(broker, ticket))
+    now = broker.clock()
+    with broker.database.write() as session:
+        row = _open_session(session, ticket, now)
+        provider = broker.provider(row.provider)
+        chosen = _ticked(row, provider, ticked)
+        row.ticked = [connector for connector in row.connectors if connector in chosen]
+        row.consent_text_hash = _page(broker, session, row).text.fingerprint()
+        connectors = [broker.connector(name) for name in row.ticked]
+        row.requested_scopes = wanted_scopes(broker, connectors, provider)
+        row.state_hash, row.browser_hash = digest(state.reveal()), digest(cookie.reveal())
+        row.began_at, row.expires_at = now, now + TICKET_LIFETIME
+        seal_flow(broker, session, row, {"code_verifier": verifier.reveal(), "nonce": nonce.reveal()})
+        hints = _hints(broker, session, row)
+        session_id, requested = row.id, row.requested_scopes
+    app = broker.app(provider)
+    url = broker.upstream.authorization_url(
+        endpoint=endpoints.authorization,
+        client_id=app.client_id,
+        redirect_uri=broker.callback_url(app),
+        scopes=requested_in_order(requested),
+        state=state.reveal(),
+        code_challenge=challenge(verifier),
+        extra={"nonce": nonce.reveal(), **provider.authorize_parameters(hints)},
+    )
+    return Departure(broker.upstream.mapped(url), cookie_name(broker, session_id), cookie)
+
+
+def deny(broker: Broker, ticket: str) -> tuple[str, str]:
+    """The user said no here: (session id, return URL). Raises `InvalidRequest` (400)."""
+    with broker.database.write() as session:
+        row = _open_session(session, ticket, broker.clock())
+        end_session(broker, session, row, "denied")
+        return row.id, row.return_url
+
+
+def end_session(broker: Broker, session: Session, row: ConnectSession, status: str) -> None:
+    """A session that is over keeps no secret: its key is destroyed."""
+    row.status, row.flow, row.people = status, None, None
+    broker.vault.shred(session, tenant=row.tenant, connection=f"session:{row.id}")
+
+
+def seal_flow(broker: Broker, session: Session, row: ConnectSession, flow: dict[str, str]) -> None:
+    row.flow_version += 1
+    row.flow = broker.vault.seal(
+        session,
+        tenant=row.tenant,
+        connection=f"session:{row.id}",
+        column="flow",
+        version=row.flow_version,
+        plaintext=json.dumps(flow).encode(),
+    )
+
+
+def open_flow(broker: Broker, session: Session, row: ConnectSession) -> dict[str, Secret]:
+    plaintext = broker.vault.open(
+        session,
+        tenant=row.tenant,
+        connection=f"session:{row.id}",
+        column="flow",
+        version=row.flow_version,
+        blob=row.flow,
+    )
+    return {name: Secret(value) for name, value in json.loads(plaintext).items()}
+
+
+def cookie_name(broker: Broker, session_id: str) -> str:
+    """`__Host-` ties the cookie to this very host; browsers take it over https only."""
+    prefix = "__Host-" if broker.settings.public_url.startswith("https://") else ""
+    return f"{prefix}broker-{session_id}"
+
+
+def challenge(verifier: Secret) -> str:
+    """RFC 7636 §4.2, S256."""
+    hashed = hashlib.sha256(verifier.reveal().encode()).digest()
+    return base64.urlsafe_b64encode(hashed).rstrip(b"=").decode()
+
+
+def requested_in_order(requested: Sequence[str]) -> list[str]:
+    """`openid` first, as OpenID Connect Core §3.1.2.1 would have it read."""
+    return sorted(requested, key=lambda scope: (scope != "openid", scope))
+
+
+def _chosen(broker: Broker, provider: Provider, names: Sequence[str]) -> list[Connector]:
+    if not names or len(set(names)) != len(names):
+        raise _invalid("connectors", "name at least one, and none twice")
+    for name in names:
+        if name not in broker.connectors:
+            raise _invalid("connectors", f"there is no connector {name[:64]!r}")
+        if broker.connectors[name].provider != provider.kind:
+            raise _invalid("connectors", f"{name} does not belong to provider {provider.name}")
+    return [broker.connectors[name] for name in names]
+
+
+def _renewed(session: Session, caller: Caller, request: SessionRequest, provider: Provider) -> Connection | None:
+    if request.connection is None:
+        return None
+    row = live_connection(session, caller, request.connection)
+    if (row.tenant, row.subject) != (request.tenant, request.subject):
+        raise NotFound
+    if row.provider != provider.name:
+        raise _invalid("connection", "belongs to another provider")
+    return row
+
+
+def _invalid(field: str, problem: str) -> InvalidRequest:
+    return InvalidRequest(f"{field}: {problem}.", errors=[{"field": field, "problem": problem}])
+
+
+def _sealed_people(broker: Broker, session: Session, session_id: str, request: SessionRequest) -> bytes:
+    people = {"subject_label": request.subject_label, "login_hint": request.login_hint}
+    return broker.vault.seal(
+        session,
+        tenant=request.tenant,
+        connection=f"session:{session_id}",
+        column="people",
+        version=0,
+        plaintext=json.dumps(people).encode(),
+    )
+
+
+def _people(broker: Broker, session: Session, row: ConnectSession) -> dict[str, str | None]:
+    plaintext = broker.vault.open(
+        session, tenant=row.tenant, connection=f"session:{row.id}", column="people", version=0, blob=row.people
+    )
+    people: dict[str, str | None] = json.loads(plaintext)
+    return people
+
+
+def _open_session(session: Session, ticket: str, now: datetime) -> ConnectSession:
+    query = select(ConnectSession).where(ConnectSession.ticket_hash == digest(ticket)).with_for_update()
+    row = session.scalar(query)
+    if row is None or row.status != "open" or row.expires_at <= now or row.state_used_at:
+        raise InvalidRequest("This link was used, has expired, or never existed. Start again in the app.", status=400)
+    return row
+
+
+def _provider_of(broker: Broker, ticket: str) -> Provider:
+    with broker.database.read() as session:
+        return broker.provider(_open_session(session, ticket, broker.clock()).provider)
+
+
+def _page(broker: Broker, session: Session, row: ConnectSession) -> Page:
+    provider = broker.provider(row.provider)
+    connectors = [broker.connector(name) for name in row.connectors]
+    text = consent_text(
+        provider,
+        connectors,
+        locale=row.locale,
+        tenant_label=row.tenant_label,
+        subject_label=_people(broker, session, row)["subject_label"],
+        purpose=row.purpose,
+    )
+    endpoint = provider.endpoints.authorization if provider.endpoints else broker.app(provider).issuer
+    return Page(
+        session_id=row.id,
+        text=text,
+        privacy_url=row.privacy_url,
+        return_url=row.return_url,
+        connectors=tuple(row.connectors),
+        all_or_nothing=provider.all_or_nothing,
+        authorization_endpoint=broker.upstream.mapped(endpoint),
+    )
+
+
+def _ticked(row: ConnectSession, provider: Provider, ticked: Collection[str]) -> set[str]:
+    if provider.all_or_nothing:
+        return set(row.connectors)
+    unknown = set(ticked) - set(row.connectors)
+    if unknown or not ticked:
+        raise InvalidRequest("Tick at least one of the connectors shown, or go back.", status=400)
+    return set(ticked)
+
+
+def _hints(broker: Broker, session: Session, row: ConnectSession) -> AuthorizationHints:
+    renewed = session.get(Connection, row.renews) if row.renews else None
+    account = open_account(broker, session, renewed) if renewed and renewed.account else None
+    return AuthorizationHints(
+        login_hint=_people(broker, session, row)["login_hint"],
+        account_id=account["id"] if account else None,
+        force_consent=row.force_consent,
+        requested=frozenset(row.requested_scopes),
+    )

@@ -1,0 +1,285 @@
+"""Confirm: the sales app's server says who is logged in; now, and only now, the code is exchanged.
+
+    claim the session ─► exchange ─► verify id_token ─► judge ─► activate
+
+Before it no token exists, and whatever fails leaves an existing connection as it was: a token that the attempt
+obtained becomes an orphan, and a duty tells the provider (I5). A repeated confirm answers as the first did.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from broker import scopes
+from broker.clients import Caller
+from broker.config import origin
+from broker.connections.activate import Activated, Exchanged, TokenDead, activate, live_of
+from broker.connections.begin import TICKET_LIFETIME, end_session, open_flow, seal_flow
+from broker.connections.tokens import orphan
+from broker.errors import (
+    BrokerError,
+    ConsentAgain,
+    Forbidden,
+    InsufficientScope,
+    NotFound,
+    ProviderUnavailable,
+    Unavailable,
+    WrongAccount,
+)
+from broker.models import ConnectSession
+from broker.providers.base import Provider
+from broker.runtime import Broker
+from broker.secret import Secret, digest, fresh_token
+from broker.upstream import TokenAnswer, TokenRefused
+
+MAX_TRIES = 5
+POLL = 0.05
+
+
+@dataclass(frozen=True)
+class _Claimed:
+    """This call, and no other, may exchange the session's code."""
+
+    row: ConnectSession
+    code: Secret
+    code_verifier: Secret
+    nonce: Secret
+
+
+@dataclass(frozen=True)
+class _Refused:
+    error: BrokerError
+
+
+class _Wait:
+    """Another call is exchanging."""
+
+
+def status(broker: Broker, caller: Caller, session_id: str) -> str:
+    """A session's status, to the client that made it. Raises `NotFound`."""
+    with broker.database.read() as session:
+        row = _own(session, caller, session_id)
+    over = row.status in ("open", "pending") and row.expires_at <= broker.clock()
+    return "expired" if over else row.status
+
+
+def confirm(
+    broker: Broker,
+    caller: Caller,
+    session_id: str,
+    *,
+    subject: str,
+    code: str,
+    assets: Mapping[str, Sequence[str]],
+) -> Activated:
+    """Exchange and activate. Raises the errors of contract §3, step 5."""
+    deadline = time.monotonic() + broker.settings.request_deadline
+    while True:
+        claim = _claim(broker, caller, session_id, subject, code)
+        if isinstance(claim, Activated):
+            return claim
+        if isinstance(claim, _Refused):
+            raise claim.error
+        if isinstance(claim, _Claimed):
+            return _carry_out(broker, claim, assets)
+        if time.monotonic() > deadline:
+            raise Unavailable("Another confirmation of this session is under way. Repeat the request.")
+        time.sleep(POLL)
+
+
+def _carry_out(broker: Broker, claim: _Claimed, assets: Mapping[str, Sequence[str]]) -> Activated:
+    answer: TokenAnswer | None = None
+    exchanged: Exchanged | None = None
+    try:
+        answer = _exchange(broker, claim)
+        exchanged = _checked(broker, claim, answer)
+        _judge(broker, claim.row, exchanged)
+        return activate(broker, claim.row.id, exchanged, assets)
+    except ConsentAgain:
+        raise _reopened(broker, claim.row, answer, exchanged) from None
+    except BrokerError as error:
+        _fail(broker, claim.row.id, error, answer, exchanged)
+        raise
+
+
+def _own(session: Session, caller: Caller, session_id: str, *, lock: bool = False) -> ConnectSession:
+    query = select(ConnectSession).where(ConnectSession.id == session_id)
+    row = session.scalar(query.with_for_update() if lock else query)
+    if row is None or row.client_id != caller.client_id or not caller.acts_for(row.tenant):
+        raise NotFound
+    return row
+
+
+def _claim(
+    broker: Broker, caller: Caller, session_id: str, subject: str, code: str
+) -> _Claimed | _Refused | _Wait | Activated:
+    """Decide in one transaction. A refusal is a value, so that the count of tries is kept."""
+    now = broker.clock()
+    with broker.database.write() as session:
+        row = _own(session, caller, session_id, lock=True)
+        if row.confirm_code_hash is None or not _matches(row, subject, code):
+            return _Refused(_wrong(broker, session, row))
+        if row.connection_id:
+            return Activated(row.connection_id, ())
+        if row.outcome:
+            return _Refused(_outcome(broker, session, row))
+        if row.exchange_began_at:
+            return _overdue(broker, session, row) or _Wait()
+        if row.status != "pending" or row.expires_at <= now:
+            return _Refused(_expired(broker, session, row))
+        row.exchange_began_at = now
+        flow = open_flow(broker, session, row)
+    return _Claimed(row, flow["code"], flow["code_verifier"], flow["nonce"])
+
+
+def _matches(row: ConnectSession, subject: str, code: str) -> bool:
+    return row.subject == subject and row.confirm_code_hash == digest(code)
+
+
+def _wrong(broker: Broker, session: Session, row: ConnectSession) -> BrokerError:
+    row.confirm_tries += 1
+    if row.confirm_tries >= MAX_TRIES and row.status in ("open", "pending"):
+        end_session(broker, session, row, "failed")
+    return Forbidden("Subject or code are not those of a pending session.")
+
+
+def _expired(broker: Broker, session: Session, row: ConnectSession) -> BrokerError:
+    if row.status in ("open", "pending"):
+        end_session(broker, session, row, "expired")
+    return Forbidden("The session is over. Start again.")
+
+
+def _overdue(broker: Broker, session: Session, row: ConnectSession) -> _Refused | None:
+    """The process that exchanged died on the way: the code is spent, and nobody knows what came of it (REL-04)."""
+    patience = timedelta(seconds=2 * broker.settings.request_deadline)
+    if row.exchange_began_at is None or broker.clock() < row.exchange_began_at + patience:
+        return None
+    error = ProviderUnavailable("The confirmation was interrupted. Start again.", retryable=False)
+    _record(row, error)
+    end_session(broker, session, row, "failed")
+    return _Refused(error)
+
+
+def _outcome(broker: Broker, session: Session, row: ConnectSession) -> BrokerError:
+    """The error that the first confirm ended with."""
+    kept: dict[str, Any] = row.outcome or {}
+    if kept["code"] == ConsentAgain.code:
+        ticket = open_flow(broker, session, row).get("ticket")
+        return _consent_again(broker, ticket) if ticket else Forbidden("The user was sent to consent once more.")
+    error = BrokerError(kept["detail"], status=kept["status"], retryable=kept["retryable"], **kept["members"])
+    error.code, error.title = kept["code"], kept["title"]
+    return error
+
+
+def _exchange(broker: Broker, claim: _Claimed) -> TokenAnswer:
+    provider = broker.provider(claim.row.provider)
+    app, endpoint = broker.app(provider), broker.endpoints(provider).token
+    try:
+        return broker.upstream.exchange(
+            endpoint=endpoint,
+            pins=frozenset({origin(endpoint)}),
+            client_id=app.client_id,
+            client_secret=app.client_secret,
+            code=claim.code,
+            code_verifier=claim.code_verifier,
+            redirect_uri=broker.callback_url(app),
+            auth_method=provider.auth_method,
+        )
+    except TokenRefused as refusal:
+        detail = f"The provider refused the authorization code ({refusal.error}). Start again."
+        raise ProviderUnavailable(detail, retryable=False) from None
+
+
+def _checked(broker: Broker, claim: _Claimed, answer: TokenAnswer) -> Exchanged:
+    provider = broker.provider(claim.row.provider)
+    app = broker.app(provider)
+    claims = broker.identity.verify(
+        answer.id_token,
+        endpoints=broker.endpoints(provider),
+        client_id=app.client_id,
+        nonce=claim.nonce.reveal(),
+    )
+    account = provider.account(claims)
+    with broker.database.write() as session:
+        index = broker.vault.blind_index(session, provider=app.id, client_id=app.client_id, value=account.id)
+    granted = provider.granted_scopes(answer.scope, frozenset(claim.row.requested_scopes))
+    return Exchanged(answer, account, index, granted)
+
+
+def _judge(broker: Broker, row: ConnectSession, exchanged: Exchanged) -> None:
+    """Raises `WrongAccount`, `InsufficientScope` or `ConsentAgain`."""
+    provider = broker.provider(row.provider)
+    if row.renews and exchanged.account_index != row.account_index:
+        raise WrongAccount("The user chose another account than the one this connection is for.")
+    missing = {name: _missing(broker, provider, name, exchanged.granted) for name in row.ticked}
+    if all(missing.values()):
+        raise InsufficientScope(
+            "The user granted none of the connectors what it needs.",
+            status=409,
+            missing_scopes=sorted({scope for scopes_of in missing.values() for scope in scopes_of}),
+            source="broker",
+        )
+    if provider.needs_refresh_token and not exchanged.answer.refresh_token:
+        with broker.database.read() as session:
+            held = live_of(session, row, exchanged.account_index)
+        if held is None or held.refresh_token is None or held.state == "reconnect_required":
+            raise ConsentAgain("The provider gave no lasting access.")
+
+
+def _missing(broker: Broker, provider: Provider, connector_name: str, granted: frozenset[str]) -> tuple[str, ...]:
+    connector = broker.connector(connector_name)
+    table = provider.resources[connector.reads.resource].fields
+    return scopes.missing(connector.reads.required, table, granted)
+
+
+def _reopened(
+    broker: Broker, row: ConnectSession, answer: TokenAnswer | None, exchanged: Exchanged | None
+) -> ConsentAgain:
+    """A second trip of the same session, on which the provider is asked to show its consent page."""
+    ticket, now = fresh_token(), broker.clock()
+    with broker.database.write() as session:
+        current = session.get_one(ConnectSession, row.id)
+        if answer and exchanged:
+            index = current.account_index = exchanged.account_index
+            orphan(broker, session, answer, tenant=row.tenant, app_id=row.app_id, account_index=index)
+        current.status, current.force_consent = "open", True
+        current.ticket_hash = digest(ticket.reveal())
+        current.state_hash = current.browser_hash = current.state_used_at = current.exchange_began_at = None
+        current.expires_at = now + TICKET_LIFETIME
+        current.outcome = {"code": ConsentAgain.code}
+        seal_flow(broker, session, current, {"ticket": ticket.reveal()})
+    return _consent_again(broker, ticket)
+
+
+def _consent_again(broker: Broker, ticket: Secret) -> ConsentAgain:
+    url = f"{broker.settings.public_url}/connect/{ticket.reveal()}"
+    return ConsentAgain("The provider gave no lasting access. Send the user to url once more.", url=url)
+
+
+def _fail(
+    broker: Broker, session_id: str, error: BrokerError, answer: TokenAnswer | None, exchanged: Exchanged | None
+) -> None:
+    """The session is over; what it obtained is an orphan, unless the provider has just called it dead."""
+    with broker.database.write() as session:
+        row = session.get_one(ConnectSession, session_id)
+        if answer and not isinstance(error, TokenDead):
+            index = exchanged.account_index if exchanged else None
+            orphan(broker, session, answer, tenant=row.tenant, app_id=row.app_id, account_index=index)
+        _record(row, error)
+        end_session(broker, session, row, "failed")
+
+
+def _record(row: ConnectSession, error: BrokerError) -> None:
+    row.outcome = {
+        "code": error.code,
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "retryable": error.retryable,
+        "members": error.members,
+    }

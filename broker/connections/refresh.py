@@ -1,0 +1,181 @@
+"""Refresh: one access token per connection and expiry, over threads, processes and hosts (I3).
+
+A lease row, a fence that rises with every lease, and a compare-and-set at the end; no transaction is held while
+the provider is called. docs/facts/security.md §5.2.
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from broker.config import origin
+from broker.connections.tokens import freshness, open_token, orphan, store_tokens
+from broker.connections.use import Standing, again
+from broker.errors import BrokerError, ProviderUnavailable, RateLimited, ReconnectRequired, Unavailable
+from broker.models import Connection
+from broker.providers.base import Endpoints, Provider
+from broker.runtime import Broker
+from broker.secret import Secret
+from broker.upstream import TokenAnswer, TokenRefused
+
+POLL = 0.05
+LEASE_MARGIN = 5.0
+"""Seconds by which a lease outlasts the total deadline of the call made under it."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """An access token in use, and the version it was stored under."""
+
+    value: Secret
+    version: int
+
+
+@dataclass(frozen=True)
+class _Lease:
+    fence: int
+    refresh_token: Secret
+
+
+def access_token(broker: Broker, standing: Standing, *, refused: int | None = None) -> Token:
+    """A token that is fresh; `refused` is the version of one that the provider has just refused.
+
+    Raises the errors of `use.again`, `ReconnectRequired`, `ProviderUnavailable`, `RateLimited`, `Unavailable`.
+    """
+    deadline = time.monotonic() + broker.settings.request_deadline
+    current = standing
+    while True:
+        row = current.connection
+        if row.token_version != refused and row.fresh_until and broker.clock() < row.fresh_until:
+            return _opened(broker, row)
+        provider = broker.providers[row.provider]
+        endpoints = broker.endpoints(provider)
+        lease = _lease(broker, row)
+        if lease:
+            try:
+                _refresh(broker, row, lease, provider, endpoints)
+            except (ProviderUnavailable, RateLimited):
+                if row.token_version == refused or not _still_lives(broker, row):
+                    raise
+                return _opened(broker, row)
+        elif time.monotonic() > deadline:
+            raise Unavailable("Another request is refreshing this connection. Repeat the request.")
+        else:
+            time.sleep(POLL)
+        current = again(broker, standing)
+
+
+def _opened(broker: Broker, row: Connection) -> Token:
+    with broker.database.read() as session:
+        token = open_token(broker, session, row, "access_token")
+    if token is None:
+        raise ReconnectRequired("There is no access token. Send the user to connect again.")
+    return Token(token, row.token_version)
+
+
+def _still_lives(broker: Broker, row: Connection) -> bool:
+    return row.access_expires_at is not None and broker.clock() < row.access_expires_at
+
+
+def _lease(broker: Broker, row: Connection) -> _Lease | None:
+    """One process gets it for this version; None for all others. Raises `ReconnectRequired` without a refresh token."""
+    now = broker.clock()
+    until = now + timedelta(seconds=broker.settings.provider_deadline + LEASE_MARGIN)
+    statement = (
+        update(Connection)
+        .where(Connection.id == row.id, Connection.state == "active", Connection.token_version == row.token_version)
+        .where(or_(Connection.lease_until.is_(None), Connection.lease_until < now))
+        .values(fence=Connection.fence + 1, lease_until=until, refresh_inflight=True)
+        .returning(Connection.fence)
+    )
+    with broker.database.write() as session:
+        fence = session.scalar(statement)
+        if fence is None:
+            return None
+        leased = session.get_one(Connection, row.id)
+        token = open_token(broker, session, leased, "refresh_token")
+        if token is None:
+            _end_lease(leased, state="reconnect_required")
+    if token is None:
+        raise ReconnectRequired("The access token ended and there is none to renew it. Connect again.")
+    return _Lease(fence, token)
+
+
+def _refresh(broker: Broker, row: Connection, lease: _Lease, provider: Provider, endpoints: Endpoints) -> None:
+    app = broker.app(provider)
+    try:
+        answer = broker.upstream.refresh(
+            endpoint=endpoints.token,
+            pins=frozenset({origin(endpoints.token)}),
+            client_id=app.client_id,
+            client_secret=app.client_secret,
+            refresh_token=lease.refresh_token,
+            auth_method=provider.auth_method,
+        )
+        _check_account(broker, row, answer, endpoints, app.client_id)
+    except TokenRefused as refusal:
+        raise _refused(broker, row, lease, refusal) from None
+    except BrokerError:
+        _release(broker, row, lease)
+        raise
+    _store(broker, row, lease, provider, answer)
+
+
+def _check_account(broker: Broker, row: Connection, answer: TokenAnswer, endpoints: Endpoints, client_id: str) -> None:
+    """An id_token that comes with a refresh must be of the same account (REL-50, OpenID Connect Core §12.2)."""
+    if answer.id_token is None:
+        return
+    claims = broker.identity.verify(answer.id_token, endpoints=endpoints, client_id=client_id, nonce=None)
+    with broker.database.write() as session:
+        index = broker.vault.blind_index(session, provider=row.app_id, client_id=client_id, value=claims["sub"])
+    if index != row.account_index:
+        raise ProviderUnavailable("The provider answered with another account's token.", retryable=False)
+
+
+def _store(broker: Broker, row: Connection, lease: _Lease, provider: Provider, answer: TokenAnswer) -> None:
+    """Compare-and-set on the fence. Who loses to a revocation owes the provider the new token's end (REL-31)."""
+    now = broker.clock()
+    with broker.database.write() as session:
+        current = _held(session, row, lease)
+        if current is None:
+            if answer.refresh_token or not session.get_one(Connection, row.id).live:
+                orphan(broker, session, answer, tenant=row.tenant, app_id=row.app_id, account_index=row.account_index)
+            return
+        reported = provider.granted_scopes(answer.scope, frozenset(current.granted_scopes))
+        current.granted_scopes = sorted(reported & set(current.confirmed_scopes))
+        store_tokens(broker, session, current, answer, freshness(now, answer.expires_in))
+        _end_lease(current)
+
+
+def _refused(broker: Broker, row: Connection, lease: _Lease, refusal: TokenRefused) -> BrokerError:
+    """Only `invalid_grant` ends a connection; it is committed before anybody hears of it (§5.2.3, STD-23)."""
+    final = refusal.error == "invalid_grant"
+    with broker.database.write() as session:
+        if current := _held(session, row, lease):
+            _end_lease(current, state="reconnect_required" if final else None)
+    if final:
+        return ReconnectRequired("The provider no longer honours this connection. Send the user to connect again.")
+    return ProviderUnavailable(f"The provider refused the refresh ({refusal.error}).", retryable=False)
+
+
+def _release(broker: Broker, row: Connection, lease: _Lease) -> None:
+    with broker.database.write() as session:
+        if current := _held(session, row, lease):
+            _end_lease(current)
+
+
+def _held(session: Session, row: Connection, lease: _Lease) -> Connection | None:
+    """The row, if our lease is still the newest and the connection active."""
+    query = select(Connection).where(
+        Connection.id == row.id, Connection.fence == lease.fence, Connection.state == "active"
+    )
+    return session.scalar(query.with_for_update())
+
+
+def _end_lease(row: Connection, *, state: str | None = None) -> None:
+    row.lease_until, row.refresh_inflight = None, False
+    if state:
+        row.state, row.access_token, row.fresh_until = state, None, None

@@ -1,0 +1,239 @@
+"""Revoke: denied here first, then the provider is told, and told until it has answered. It ends in a receipt.
+
+The transaction that ends a grant or connection also makes the receipt and the duty. When `end_*` has returned, no
+request on any worker hands out that data any more (I2).
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from broker.clients import ALL, Caller
+from broker.connections.begin import end_session
+from broker.connections.owe import authorization, owe_telling
+from broker.connections.read import Page, known_connection, rfc3339
+from broker.connections.use import MARGIN, RELIED_ON
+from broker.errors import NotFound
+from broker.models import Connection, ConnectSession, Grant, Revocation, RevocationItem
+from broker.runtime import Broker
+from broker.secret import fresh_id
+
+WAIT = RELIED_ON + MARGIN
+"""Seconds between the commit of a revocation and its answer, however many connections it ends."""
+
+
+def end_connection(broker: Broker, caller: Caller, connection_id: str, *, reason: str | None = None) -> dict[str, Any]:
+    """Revoke one connection and give the receipt; repeated, the same one. Raises `NotFound`."""
+    return _carried_out(broker, lambda session: _end_connection(broker, session, caller, connection_id, reason))
+
+
+def end_grant(
+    broker: Broker, caller: Caller, connection_id: str, connector: str, *, reason: str | None = None
+) -> dict[str, Any]:
+    """Withdraw one connector and give the receipt; the last one ends the connection. Raises `NotFound`."""
+    return _carried_out(broker, lambda session: _end_grant(broker, session, caller, connection_id, connector, reason))
+
+
+def would_end(broker: Broker, caller: Caller, connection_id: str, connector: str | None = None) -> dict[str, Any]:
+    """What a revocation would end, and the caller's other connections that share the authorization."""
+    with broker.database.read() as session:
+        row = known_connection(session, caller, connection_id)
+        live = _live_grants(session, row)
+        if connector and connector not in {grant.connector for grant in live} and row.live:
+            raise NotFound
+        last = not connector or [grant.connector for grant in live] == [connector]
+        ended: list[dict[str, str]] = [{"connection": row.id}] if last else [{"connection": row.id, "connector": str(connector)}]
+        siblings = [{"connection": other.id} for other in _siblings(session, row) if caller.acts_for(other.tenant)]
+    return {"would_end": ended if row.live else [], "siblings": siblings}
+
+
+def receipt(broker: Broker, caller: Caller, revocation_id: str) -> dict[str, Any]:
+    """Raises `NotFound`."""
+    with broker.database.read() as session:
+        row = session.get(Revocation, revocation_id)
+        if row is None or not caller.acts_for(row.tenant):
+            raise NotFound
+        return _rendered(session, row)
+
+
+def receipts(
+    broker: Broker,
+    caller: Caller,
+    *,
+    tenant: str | None,
+    subject: str | None,
+    connection: str | None,
+    limit: int,
+    cursor: str | None,
+) -> Page:
+    """Receipts of the caller's tenants, in the order of their ids. Raises `NotFound` for a foreign tenant."""
+    if tenant is not None:
+        caller.require_tenant(tenant)
+    query = select(Revocation).order_by(Revocation.id).limit(limit + 1)
+    if tenant is not None:
+        query = query.where(Revocation.tenant == tenant)
+    elif ALL not in caller.tenants:
+        query = query.where(Revocation.tenant.in_(sorted(caller.tenants)))
+    if subject is not None:
+        query = query.where(Revocation.subject == subject)
+    if connection is not None:
+        of_connection = select(RevocationItem.revocation_id).where(RevocationItem.connection_id == connection)
+        query = query.where(Revocation.id.in_(of_connection))
+    if cursor is not None:
+        query = query.where(Revocation.id > cursor)
+    with broker.database.read() as session:
+        rows = session.scalars(query).all()
+        items = [_rendered(session, row) for row in rows[:limit]]
+    return Page(items, rows[limit - 1].id if len(rows) > limit else None)
+
+
+def _carried_out(broker: Broker, end: Callable[[Session], str]) -> dict[str, Any]:
+    """Commit, wait until nobody relies on the old state, answer."""
+    with broker.database.write() as session:
+        revocation_id = end(session)
+    time.sleep(WAIT)
+    with broker.database.read() as session:
+        return _rendered(session, session.get_one(Revocation, revocation_id))
+
+
+def _end_connection(
+    broker: Broker, session: Session, caller: Caller, connection_id: str, reason: str | None
+) -> str:
+    row = known_connection(session, caller, connection_id, lock=True)
+    if not row.live:
+        return _earlier(session, row.id, "connection")
+    return _ended(broker, session, caller, row, reason, connector=None)
+
+
+def _end_grant(
+    broker: Broker, session: Session, caller: Caller, connection_id: str, connector: str, reason: str | None
+) -> str:
+    row = known_connection(session, caller, connection_id, lock=True)
+    live = _live_grants(session, row)
+    ending = [grant for grant in live if grant.connector == connector]
+    if not ending:
+        return _earlier(session, row.id, "grant", connector)
+    if len(live) == 1:
+        return _ended(broker, session, caller, row, reason, connector=connector)
+    _withdraw(broker, ending)
+    return _new_receipt(broker, session, caller, row, reason, "grant", connector, outcome="shared")
+
+
+def _ended(
+    broker: Broker, session: Session, caller: Caller, row: Connection, reason: str | None, connector: str | None
+) -> str:
+    """Deny from now on, drop what could be used, and owe the provider the news."""
+    now = broker.clock()
+    _withdraw(broker, _live_grants(session, row))
+    row.state, row.live, row.ended_at = "revoking", None, now
+    row.fence += 1
+    row.lease_until, row.fresh_until, row.refresh_inflight = None, None, False
+    renewing = select(ConnectSession).where(
+        ConnectSession.renews == row.id, ConnectSession.status.in_(("open", "pending"))
+    )
+    for attempt in session.scalars(renewing).all():
+        end_session(broker, session, attempt, "failed")
+    session.flush()
+    authorization(session, row.app_id, row.account_index)
+    owe_telling(session, row.app_id, row.account_index.hex(), now=now)
+    return _new_receipt(broker, session, caller, row, reason, "connection", connector, outcome="pending")
+
+
+def _withdraw(broker: Broker, grants: Sequence[Grant]) -> None:
+    for grant in grants:
+        grant.live, grant.withdrawn_at = None, broker.clock()
+
+
+def _new_receipt(
+    broker: Broker,
+    session: Session,
+    caller: Caller,
+    row: Connection,
+    reason: str | None,
+    ended: str,
+    connector: str | None,
+    *,
+    outcome: str,
+) -> str:
+    now = broker.clock()
+    revocation = Revocation(
+        id=fresh_id("rev"),
+        tenant=row.tenant,
+        subject=row.subject,
+        client_id=caller.client_id,
+        reason=reason,
+        requested_at=now,
+        effective_at=now + timedelta(seconds=WAIT),
+    )
+    session.add(revocation)
+    session.flush()
+    session.add(
+        RevocationItem(
+            revocation_id=revocation.id,
+            number=0,
+            connection_id=row.id,
+            ended=ended,
+            connector=connector,
+            provider=row.provider,
+            provider_outcome=outcome,
+            attempts=0,
+        )
+    )
+    return revocation.id
+
+
+def _earlier(session: Session, connection_id: str, ended: str, connector: str | None = None) -> str:
+    """The receipt of what was ended before. Raises `NotFound` where there is none."""
+    query = select(RevocationItem).where(RevocationItem.connection_id == connection_id)
+    items = session.scalars(query).all()
+    exact = [item for item in items if item.ended == ended and item.connector == connector]
+    by_connection = [item for item in items if item.ended == "connection"]
+    if not exact and not by_connection:
+        raise NotFound
+    return (exact or by_connection)[-1].revocation_id
+
+
+def _live_grants(session: Session, row: Connection) -> Sequence[Grant]:
+    return session.scalars(select(Grant).where(Grant.connection_id == row.id, Grant.live)).all()
+
+
+def _siblings(session: Session, row: Connection) -> Sequence[Connection]:
+    query = select(Connection).where(
+        Connection.app_id == row.app_id, Connection.account_index == row.account_index, Connection.live
+    )
+    return session.scalars(query.where(Connection.id != row.id)).all()
+
+
+def _rendered(session: Session, row: Revocation) -> dict[str, Any]:
+    """The Receipt of contract §5."""
+    query = select(RevocationItem).where(RevocationItem.revocation_id == row.id).order_by(RevocationItem.number)
+    items = session.scalars(query).all()
+    pending = any(item.provider_outcome == "pending" for item in items)
+    return {
+        "id": row.id,
+        "tenant": row.tenant,
+        "subject": row.subject,
+        "reason": row.reason,
+        "requested_at": rfc3339(row.requested_at),
+        "effective_at": rfc3339(row.effective_at),
+        "connections": [_rendered_item(item) for item in items],
+        "state": "in_progress" if pending else "completed",
+    }
+
+
+def _rendered_item(item: RevocationItem) -> dict[str, Any]:
+    shown = {
+        "id": item.connection_id,
+        "ended": item.ended,
+        "connector": item.connector,
+        "provider": item.provider,
+        "provider_outcome": item.provider_outcome,
+        "attempts": item.attempts,
+        "last_error": item.last_error,
+        "shredded_at": rfc3339(item.shredded_at),
+    }
+    return {name: value for name, value in shown.items() if name != "connector" or value is not None}

@@ -1,0 +1,103 @@
+"""Sealed tokens: a connection's, and orphans that no connection holds. Stored and opened here only."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from broker.config import origin
+from broker.connections.owe import owe_telling
+from broker.models import Connection, Orphan
+from broker.runtime import Broker
+from broker.secret import Secret, fresh_id
+from broker.upstream import TokenAnswer
+
+MARGIN = 225
+"""Seconds before its end at which an access token is refreshed (docs/facts/google.md §6 F20)."""
+SHORTEST, LONGEST = 60, 86_400
+"""Bounds on a stated lifetime, in seconds: at most one refresh a minute, whatever is stated (REL-49)."""
+
+
+@dataclass(frozen=True)
+class Freshness:
+    fresh_until: datetime
+    expires_at: datetime
+
+
+def freshness(issued: datetime, expires_in: int | None) -> Freshness:
+    """Reckoned from our own clock at the answer; an unknown lifetime counts as the shortest (F6)."""
+    lifetime = min(max(expires_in or 0, SHORTEST), LONGEST)
+    fresh = max(lifetime - MARGIN, lifetime // 2, SHORTEST)
+    return Freshness(issued + timedelta(seconds=min(fresh, lifetime)), issued + timedelta(seconds=lifetime))
+
+
+def store_tokens(
+    broker: Broker, session: Session, row: Connection, answer: TokenAnswer, fresh: Freshness
+) -> None:
+    """Seal a token answer under the row's next version; no new refresh token keeps the old one (RFC 6749 §6)."""
+    refresh_token = answer.refresh_token or open_token(broker, session, row, "refresh_token")
+    row.token_version += 1
+    row.access_token = _seal(broker, session, row, "access_token", answer.access_token)
+    row.refresh_token = _seal(broker, session, row, "refresh_token", refresh_token) if refresh_token else None
+    row.fresh_until, row.access_expires_at = fresh.fresh_until, fresh.expires_at
+
+
+def open_token(broker: Broker, session: Session, row: Connection, column: str) -> Secret | None:
+    """The access or refresh token of a row; None where there is none. Raises `Undecryptable`."""
+    blob = getattr(row, column)
+    if blob is None:
+        return None
+    plaintext = broker.vault.open(
+        session, tenant=row.tenant, connection=row.id, column=column, version=row.token_version, blob=blob
+    )
+    return Secret(plaintext.decode())
+
+
+def _seal(broker: Broker, session: Session, row: Connection, column: str, token: Secret) -> bytes:
+    return broker.vault.seal(
+        session,
+        tenant=row.tenant,
+        connection=row.id,
+        column=column,
+        version=row.token_version,
+        plaintext=token.reveal().encode(),
+    )
+
+
+def orphan(
+    broker: Broker,
+    session: Session,
+    answer: TokenAnswer,
+    *,
+    tenant: str,
+    app_id: str,
+    account_index: bytes | None,
+) -> None:
+    """Keep a token that no connection will hold, until a duty has told the provider (I5)."""
+    row = Orphan(id=fresh_id("orp"), tenant=tenant, app_id=app_id, account_index=account_index)
+    tokens = {"access_token": answer.access_token.reveal()}
+    if answer.refresh_token:
+        tokens["refresh_token"] = answer.refresh_token.reveal()
+    key = f"orphan:{row.id}"
+    broker.vault.new_key(session, tenant=tenant, connection=key)
+    row.token = broker.vault.seal(
+        session, tenant=tenant, connection=key, column="token", version=0, plaintext=json.dumps(tokens).encode()
+    )
+    row.created_at = broker.clock()
+    session.add(row)
+    owe_telling(session, app_id, account_index.hex() if account_index else row.id, now=row.created_at)
+
+
+def open_orphan(broker: Broker, session: Session, row: Orphan) -> list[Secret]:
+    """Its refresh token, if any, then its access token."""
+    plaintext = broker.vault.open(
+        session, tenant=row.tenant, connection=f"orphan:{row.id}", column="token", version=0, blob=row.token
+    )
+    tokens = json.loads(plaintext)
+    return [Secret(tokens[name]) for name in ("refresh_token", "access_token") if name in tokens]
+
+
+def token_status(broker: Broker, userinfo: str, token: Secret) -> int:
+    """What the userinfo endpoint says to a token; raises `ProviderUnavailable` where it says nothing."""
+    return broker.upstream.call("GET", userinfo, pins=frozenset({origin(userinfo)}), token=token).status

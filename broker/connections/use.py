@@ -1,0 +1,92 @@
+"""Use: the state on which one request relies, read before the provider is called and again before data leave (I2)."""
+
+import time
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from broker.clients import Caller
+from broker.connections.read import known_connection
+from broker.contract import Connector
+from broker.errors import (
+    BrokerError,
+    ConnectionRevoked,
+    ConnectionSuspended,
+    GrantWithdrawn,
+    NotGranted,
+    ReconnectRequired,
+)
+from broker.models import Connection, Grant
+from broker.runtime import Broker
+
+RELIED_ON = 0.1
+"""L of invariant I2, in seconds: data are written on a state read begun at most this long ago."""
+MARGIN = 0.1
+"""Beyond L, how long a revocation waits before it answers."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One connector's right on one connection, as read at `read_at` (monotonic seconds, before the read)."""
+
+    connection: Connection
+    grant: Grant
+    connector: Connector
+    read_at: float
+
+    def is_recent(self) -> bool:
+        return time.monotonic() - self.read_at <= RELIED_ON
+
+
+def standing(broker: Broker, caller: Caller, connection_id: str, connector_name: str) -> Standing:
+    """Raises what contract §2 says for a connection or grant that gives no data. A missing grant is a denial."""
+    connector = broker.connector(connector_name)
+    caller.require_connector(connector_name)
+    read_at = time.monotonic()
+    with broker.database.read() as session:
+        connection = known_connection(session, caller, connection_id)
+        provider = broker.providers.get(connection.provider)
+        if provider is None or provider.kind != connector.provider:
+            raise NotGranted("This connector belongs to another provider.")
+        grant = _grant(session, connection, connector_name)
+    if error := _state_error(connection):
+        raise error
+    return Standing(connection, grant, connector, read_at)
+
+
+def again(broker: Broker, earlier: Standing) -> Standing:
+    """The same right, read anew. Raises when the connection or this very grant was ended since."""
+    read_at = time.monotonic()
+    with broker.database.read() as session:
+        connection = session.get_one(Connection, earlier.connection.id)
+        grant = session.get_one(Grant, earlier.grant.id)
+    if error := _state_error(connection):
+        raise error
+    if not grant.live:
+        raise GrantWithdrawn("The user withdrew this connector.")
+    return Standing(connection, grant, earlier.connector, read_at)
+
+
+def _grant(session: Session, connection: Connection, connector_name: str) -> Grant:
+    query = select(Grant).where(Grant.connection_id == connection.id, Grant.connector == connector_name)
+    grants = session.scalars(query).all()
+    live = next((grant for grant in grants if grant.live), None)
+    if live is None and not connection.live:
+        raise ConnectionRevoked("The connection was revoked.")
+    if live is None and grants:
+        raise GrantWithdrawn("The user withdrew this connector.")
+    if live is None:
+        raise NotGranted("The user never granted this connector on this connection.")
+    return live
+
+
+def _state_error(connection: Connection) -> BrokerError | None:
+    """Only `active` gives data; a state that is not known denies."""
+    if connection.state == "active" and connection.live:
+        return None
+    if connection.state == "suspended":
+        return ConnectionSuspended("The connection is suspended.")
+    if connection.state == "reconnect_required" and connection.live:
+        return ReconnectRequired("The provider no longer honours this connection. Send the user to connect again.")
+    return ConnectionRevoked("The connection was revoked.")

@@ -1,0 +1,74 @@
+"""Any further OpenID provider, by discovery. https://openid.net/specs/openid-connect-discovery-1_0.html
+
+Departures: none. Its endpoints come from the issuer's own metadata; its data is the userinfo endpoint
+(OpenID Connect Core §5.3, §5.4); an omitted `scope` is as requested (RFC 6749 §5.1).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from broker.config import origin
+from broker.errors import OperationDenied
+from broker.operations import Operation
+from broker.providers.base import AuthorizationHints, Endpoints, Listing, Place, Provider, Resource, Values
+
+CLAIMS = {
+    "sub": ("openid",),
+    **dict.fromkeys(
+        ("name", "given_name", "family_name", "preferred_username", "picture", "locale", "updated_at"), ("profile",)
+    ),
+    **dict.fromkeys(("email", "email_verified"), ("email",)),
+}
+
+
+class UserInfo(Resource):
+    """The claims about the user; one record (OpenID Connect Core §5.4: which scope opens which claim)."""
+
+    name = "userinfo"
+    operation = "openid.userinfo"
+    identity = "sub"
+    fields = CLAIMS
+    titles = {
+        "name": {"en": "your name", "id": "nama Anda"},
+        "given_name": {"en": "given name", "id": "nama depan"},
+        "family_name": {"en": "family name", "id": "nama belakang"},
+        "picture": {"en": "your picture", "id": "foto Anda"},
+        "locale": {"en": "your language", "id": "bahasa Anda"},
+        "email": {"en": "email address", "id": "alamat email"},
+        "email_verified": {"en": "whether the address was verified", "id": "apakah alamat terverifikasi"},
+    }
+
+    def parameters(self, fields: Sequence[str], asset: str | None, place: Place | None, limit: int) -> Values:  # noqa: ARG002
+        return {}
+
+    def listing(self, answer: Mapping[str, Any], place: Place) -> Listing:  # noqa: ARG002
+        if not isinstance(answer.get("sub"), str):
+            raise ValueError("userinfo without sub")
+        return Listing([answer], None, has_more=False)
+
+
+class OpenIDProvider(Provider):
+    kind = "openid"
+    omitted_scope_is_requested = True
+    resources = {"userinfo": UserInfo()}
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.title = name.replace("_", " ").title()
+
+    def operation(self, operation_id: str, endpoints: Endpoints) -> Operation:
+        if operation_id != UserInfo.operation or not endpoints.userinfo:
+            raise OperationDenied("This provider offers no such operation.")
+        return Operation(
+            id=operation_id,
+            method="GET",
+            origin=origin(endpoints.userinfo),
+            template=urlsplit(endpoints.userinfo).path,
+            scopes=frozenset({"openid"}),
+            parameters={},
+        )
+
+    def authorize_parameters(self, hints: AuthorizationHints) -> dict[str, str]:
+        parameters = {"prompt": "consent"} if hints.force_consent else {}
+        return parameters | ({"login_hint": hints.login_hint} if hints.login_hint else {})

@@ -1,0 +1,1 @@
+"""The connectors we ship, one file each. Each is a value; the broker finds it by its entry point."""

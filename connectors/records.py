@@ -1,0 +1,110 @@
+"""The sales-app record types: their JSON Schemas, and how a text field is read from what a provider may send."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+TEXT = {"type": "string"}
+LABELLED = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {"value": TEXT, "label": TEXT},
+        "required": ["value"],
+        "additionalProperties": False,
+    },
+}
+BASE = {
+    "id": {"type": "string", "minLength": 1},
+    "deleted": {"type": "boolean"},
+    "source": {
+        "type": "object",
+        "properties": {"provider": TEXT, "account": TEXT},
+        "required": ["provider", "account"],
+    },
+}
+
+
+def schema(kind: str, properties: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON Schema 2020-12 of one record type; `source` is added by the broker."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": kind,
+        "type": "object",
+        "properties": {**BASE, "type": {"const": kind}, **properties},
+        "required": ["id", "type", "deleted", "source"],
+        "additionalProperties": False,
+    }
+
+
+MOMENT = {
+    "type": "object",
+    "properties": {"date_time": TEXT, "date": TEXT, "time_zone": TEXT},
+    "additionalProperties": False,
+}
+
+CONTACT = schema(
+    "contact",
+    {
+        "name": TEXT,
+        "given_name": TEXT,
+        "family_name": TEXT,
+        "emails": LABELLED,
+        "phones": LABELLED,
+        "company": TEXT,
+        "job_title": TEXT,
+        "updated_at": TEXT,
+    },
+)
+EVENT = schema(
+    "event",
+    {
+        "title": TEXT,
+        "description": TEXT,
+        "location": TEXT,
+        "status": TEXT,
+        "busy": {"type": "boolean"},
+        "start": MOMENT,
+        "end": MOMENT,
+        "series": TEXT,
+        "organizer": TEXT,
+        "attendees": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"email": TEXT, "name": TEXT, "response": TEXT},
+                "additionalProperties": False,
+            },
+        },
+        "updated_at": TEXT,
+    },
+)
+PROFILE = schema(
+    "profile",
+    {
+        "name": TEXT,
+        "given_name": TEXT,
+        "family_name": TEXT,
+        "username": TEXT,
+        "picture": TEXT,
+        "locale": TEXT,
+        "email": TEXT,
+        "email_verified": {"type": "boolean"},
+    },
+)
+
+
+def text(source: Any, *path: str) -> str | None:  # noqa: ANN401 - any JSON
+    """The text at `path`, or None where anything on the way is missing or of another kind."""
+    for step in path:
+        source = source.get(step) if isinstance(source, Mapping) else None
+    return source if isinstance(source, str) and source else None
+
+
+def entries(source: Any) -> list[Mapping[str, Any]]:  # noqa: ANN401
+    """The objects of a list; nothing where it is no list."""
+    return [item for item in source if isinstance(item, Mapping)] if isinstance(source, list) else []
+
+
+def present(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Only what is there: a record leaves out what the provider left out."""
+    return {name: value for name, value in pairs if value not in (None, [], {})}
