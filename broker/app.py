@@ -1,0 +1,161 @@
+"""The composition root: the one place that knows every part. Wrong configuration ends here, with the whole list."""
+
+import logging
+import os
+import secrets
+from collections.abc import Iterable, Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from dotenv import dotenv_values
+from flask import Flask, Response, g, request
+
+from broker import providers
+from broker.config import ProviderApp, Settings, is_loopback
+from broker.contract import Connector, Reads
+from broker.db import Database
+from broker.errors import ConfigurationError, InvalidRequest
+from broker.identity import Identity
+from broker.providers.base import Provider
+from broker.providers.openid import OpenIDProvider
+from broker.runtime import Broker, Clock, utc_now
+from broker.schema import is_current
+from broker.upstream import Upstream
+from broker.vault import KeyRing, Vault
+from broker.web import oauth, problems
+from broker.web.api import api
+from broker.web.operating import operating
+from broker.web.pages import pages
+
+MAX_BODY = 64 * 1024
+
+
+def environment() -> dict[str, str]:
+    """The process's environment over an optional `.env` file in the working directory."""
+    from_file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+    return {**from_file, **os.environ}
+
+
+def assemble(environ: Mapping[str, str], *, clock: Clock = utc_now) -> Broker:
+    """Read, check and connect everything. Raises `ConfigurationError`."""
+    built_in = providers.built_in()
+    settings = Settings.read(environ, {name: provider.options for name, provider in built_in.items()})
+    connectors = load_connectors()
+    _check_connectors(connectors, [*built_in.values(), OpenIDProvider("openid")])
+    _make_folder(settings.database_url)
+    upstream = Upstream(
+        origins=_origins(settings), production=settings.production, deadline=settings.provider_deadline
+    )
+    return Broker(
+        settings=settings,
+        database=Database(settings.database_url),
+        vault=Vault(KeyRing.load(settings.keys), clock=clock),
+        upstream=upstream,
+        identity=Identity(upstream, now=lambda: clock().timestamp()),
+        providers={app.id: _provider(app, built_in) for app in settings.apps.values()},
+        connectors=connectors,
+        clock=clock,
+    )
+
+
+def check(broker: Broker) -> None:
+    """What must hold before serving. Raises `ConfigurationError`, `Unavailable`."""
+    if not is_current(broker.database):
+        raise ConfigurationError(["The database's schema is not the one of this version: run broker db upgrade."])
+    with broker.database.write() as session:
+        broker.vault.check_keys(session)
+
+
+def create_app(broker: Broker | None = None) -> Flask:
+    """The WSGI application, for `gunicorn 'broker.app:create_app()'`. Raises `ConfigurationError`."""
+    broker = broker or assemble(environment())
+    check(broker)
+    app = Flask(__name__, template_folder="web/templates", static_folder="web/static")
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.url_map.merge_slashes = False
+    app.url_map.strict_slashes = False
+    app.url_map.redirect_defaults = False
+    app.extensions["broker"] = broker
+    problems.install(app)
+    oauth.install(app, broker)
+    for blueprint in (api, pages, operating):
+        app.register_blueprint(blueprint)
+    app.before_request(_receive)
+    app.after_request(_protect)
+    return app
+
+
+def load_connectors() -> dict[str, Connector]:
+    """All installed connectors, ours and others'. Raises `ConfigurationError`."""
+    found: dict[str, Connector] = {}
+    for point in entry_points(group="broker.connectors"):
+        connector = point.load()
+        if not isinstance(connector, Connector) or connector.name != point.name or point.name in found:
+            raise ConfigurationError([f"The entry point {point.name} is no connector of that name, or stands twice."])
+        found[connector.name] = connector
+    return found
+
+
+def _check_connectors(connectors: Mapping[str, Connector], known: Iterable[Provider]) -> None:
+    """A connector that reads what no provider lists must not start (docs/adr/0002)."""
+    problems_found = []
+    for connector in connectors.values():
+        listed = [provider for provider in known if provider.kind == connector.provider]
+        for reads in filter(None, (connector.reads, connector.choices)):
+            if not any(_lists(provider, reads) for provider in listed):
+                problems_found.append(f"Connector {connector.name}: no provider lists all it reads of {reads.resource}.")
+    if problems_found:
+        raise ConfigurationError(problems_found)
+
+
+def _lists(provider: Provider, reads: Reads) -> bool:
+    resource = provider.resources.get(reads.resource)
+    return resource is not None and set(reads.fields) <= set(resource.fields)
+
+
+def _provider(app: ProviderApp, built_in: Mapping[str, Provider]) -> Provider:
+    return built_in.get(app.provider) or OpenIDProvider(app.provider)
+
+
+def _origins(settings: Settings) -> dict[str, str]:
+    """The origin map; a development issuer on loopback is reached over plain http under its https name."""
+    issuers = [app.issuer for app in settings.apps.values() if app.issuer.startswith("http://")]
+    origins = {issuer.split("//")[1].split("/")[0] for issuer in issuers if is_loopback(issuer)}
+    return {f"https://{netloc}": f"http://{netloc}" for netloc in origins} | dict(settings.origins)
+
+
+def _make_folder(database_url: str) -> None:
+    if database_url.startswith("sqlite:///"):
+        Path(database_url.removeprefix("sqlite:///")).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _receive() -> None:
+    """Name the request; refuse targets that a proxy and we could read differently (INP-06, INP-70)."""
+    g.request_id = secrets.token_hex(8)
+    if request.script_root or not str(request.environ.get("RAW_URI", "/")).startswith("/"):
+        raise InvalidRequest("The request target is malformed.", status=400)
+
+
+def _protect(response: Response) -> Response:
+    """Headers of contract §2 on every answer (docs/facts/security.md STD-13)."""
+    form_action = g.get("form_action", "'self'")
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Content-Security-Policy"] = (
+        f"default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action {form_action}"
+    )
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    response.headers["X-Request-Id"] = g.get("request_id", "")
+    if request.is_secure or _production():
+        response.headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
+    return response
+
+
+def _production() -> bool:
+    from broker.web.callers import the_broker
+
+    return the_broker().settings.production
+
+
+logging.getLogger("broker").addHandler(logging.NullHandler())

@@ -1,0 +1,234 @@
+"""The operator's commands. Exit status 0: done; 1: it failed, and the text says how to mend it; 2: misused."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+import click
+
+from broker import __version__
+from broker.errors import BrokerError, ConfigurationError
+
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print facts as JSON.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="broker")
+def cli() -> None:
+    """Third-party integration broker: links accounts, and passes data on only within what the user granted."""
+
+
+def main() -> NoReturn:
+    """The entry point: a deliberate error is a line of text, never a traceback."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.Abort:
+        sys.exit(1)
+    except ConfigurationError as error:
+        click.echo(f"The broker cannot start:\n{error}", err=True)
+        sys.exit(1)
+    except BrokerError as error:
+        click.echo(error.detail, err=True)
+        sys.exit(1)
+    sys.exit(0)
+
+
+@cli.group()
+def db() -> None:
+    """The database."""
+
+
+@db.command("upgrade")
+def db_upgrade() -> None:
+    """Bring the database to the newest schema; safe to repeat, and to run from several hosts at once."""
+    from broker.app import assemble, environment
+    from broker.schema import upgrade
+
+    broker = assemble(environment())
+    upgrade(broker.database)
+    with broker.database.write() as session:
+        broker.vault.check_keys(session)
+    click.echo("The database is up to date.")
+
+
+@cli.command()
+@click.option("--bind", metavar="HOST:PORT", help="Where to listen; see BROKER_BIND.")
+@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True)
+@click.option("--threads", type=click.IntRange(1, 256), default=16, show_default=True)
+@click.option("--no-work", is_flag=True, help="Leave out the duty worker.")
+def serve(bind: str | None, workers: int, threads: int, no_work: bool) -> None:
+    """Serve with gunicorn, and do the duties beside it."""
+    from broker import serving
+    from broker.app import assemble, check, environment
+
+    environ = environment()
+    broker = assemble(environ)
+    check(broker)
+    broker.database.dispose()
+    address = bind or serving.bind_address(broker.settings, environ)
+    click.echo(f"Serving {broker.settings.public_url} on {address}", err=True)
+    command = serving.gunicorn_command(broker.settings, bind=address, workers=workers, threads=threads)
+    sys.exit(serving.serve(command, with_worker=not no_work))
+
+
+@cli.command()
+@click.option("--once", is_flag=True, help="Drain what is due, then exit.")
+def work(once: bool) -> None:
+    """Do the duties: tell providers of revocations, sweep what expired. Any number of these may run."""
+    from broker import duties
+    from broker.app import assemble, check, environment
+
+    broker = assemble(environment())
+    check(broker)
+    stopping: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, _frame: stopping.append(received))
+    duties.work(broker, once=once, stop=lambda: bool(stopping))
+
+
+@cli.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=9000, show_default=True)
+def sandbox(port: int) -> None:
+    """Play the providers on loopback, and print the BROKER_ORIGINS to use."""
+    from broker.sandbox.serve import serve as serve_sandbox
+
+    def ready(origins: str) -> None:
+        click.echo(f"BROKER_ORIGINS={origins}")
+
+    serve_sandbox(port, ready=ready)
+
+
+@cli.command()
+@click.option("--once", is_flag=True, help="End after the walk; exit status 0 only if every step held.")
+def demo(once: bool) -> None:
+    """Show the whole job on a sandbox: connect, read, refuse, withdraw, revoke."""
+    from broker.demo import run
+
+    sys.exit(run(once=once))
+
+
+@cli.group("clients")
+def clients_() -> None:
+    """OAuth clients of the broker: the sales app, sync jobs, privacy desks."""
+
+
+@clients_.command("add")
+@click.argument("name")
+@click.option("--scope", "scopes", multiple=True, required=True, help="A broker scope; repeat for more.")
+@click.option("--tenant", "tenants", multiple=True, required=True, help="A tenant it acts for; '*' = all.")
+@click.option("--connector", "connectors", multiple=True, help="A connector it may read; '*' = all.")
+@click.option("--return-url", "return_urls", multiple=True, help="Where browsers may be sent back; exact.")
+@AS_JSON
+def clients_add(
+    name: str,
+    scopes: Sequence[str],
+    tenants: Sequence[str],
+    connectors: Sequence[str],
+    return_urls: Sequence[str],
+    as_json: bool,
+) -> None:
+    """Register a client; its secret is shown once and kept hashed."""
+    from broker import clients
+    from broker.app import assemble, check, environment
+
+    broker = assemble(environment())
+    check(broker)
+    _check_client(name, scopes, tenants, connectors, return_urls, broker.connectors, broker.settings.production)
+    client_id, secret = clients.register(
+        broker.database,
+        broker.clock(),
+        name=name,
+        scopes=set(scopes),
+        tenants=set(tenants),
+        connectors=set(connectors),
+        return_urls=set(return_urls),
+    )
+    facts = {"client_id": client_id, "client_secret": secret.reveal()}
+    _print(facts, as_json=as_json)
+
+
+@cli.group()
+def keys() -> None:
+    """Key encryption keys."""
+
+
+@keys.command("generate")
+@click.argument("source", required=False)
+def keys_generate(source: str | None) -> None:
+    """Make the source that BROKER_KEYS names: a file:/path (mode 0600, never overwritten) or a value for env:NAME."""
+    from broker.app import environment
+    from broker.vault import generate_key, write_key_file
+
+    source = source or environment().get("BROKER_KEYS", "")
+    kind, _, rest = source.partition(":")
+    if kind == "file" and rest:
+        write_key_file(rest)
+        click.echo(f"Wrote {rest}. Back it up: without it nothing that was sealed can be opened.", err=True)
+    elif kind == "env" and rest:
+        click.echo(generate_key())
+    else:
+        raise click.UsageError("Name a source, or set BROKER_KEYS: file:/path or env:NAME.")
+
+
+@keys.command("status")
+@AS_JSON
+def keys_status(as_json: bool) -> None:
+    """Which keys there are, which one seals, and how much each still wraps."""
+    from broker.app import assemble, check, environment
+
+    broker = assemble(environment())
+    check(broker)
+    with broker.database.read() as session:
+        facts = broker.vault.status(session)
+    _print(facts, as_json=as_json)
+
+
+def _check_client(
+    name: str,
+    scopes: Sequence[str],
+    tenants: Sequence[str],
+    connectors: Sequence[str],
+    return_urls: Sequence[str],
+    known_connectors: object,
+    production: bool,
+) -> None:
+    """Refuse what could not work or would allow too much, all at once."""
+    import re
+
+    from broker.clients import ALL, SCOPES
+    from broker.config import is_loopback
+
+    problems = [f"--scope {scope}: no such scope; there are: {', '.join(SCOPES)}" for scope in scopes if scope not in SCOPES]
+    name_pattern = re.compile(r"[A-Za-z0-9._~@:-]{1,128}")
+    problems += [f"--tenant {tenant}: not a tenant" for tenant in tenants if tenant != ALL and not name_pattern.fullmatch(tenant)]
+    assert hasattr(known_connectors, "__contains__")  # noqa: S101
+    problems += [f"--connector {item}: not installed" for item in connectors if item != ALL and item not in known_connectors]
+    for url in return_urls:
+        parts = urlsplit(url)
+        secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url) and not production)
+        if not secure or not parts.hostname or parts.fragment or "@" in parts.netloc or "*" in url or not url.isascii():
+            problems.append(f"--return-url {url}: must be one exact https address without a fragment")
+    if not 1 <= len(name) <= 128 or not name.isprintable():
+        problems.append("NAME: 1 to 128 printable characters")
+    if problems:
+        raise click.UsageError("\n".join(problems))
+
+
+def _print(facts: object, *, as_json: bool) -> None:
+    if as_json or not isinstance(facts, dict):
+        click.echo(json.dumps(facts, indent=None if as_json else 2))
+        return
+    for name, value in facts.items():
+        click.echo(f"{name}: {value}")
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    main()

@@ -1,0 +1,233 @@
+"""Tell: the provider hears that an account's authorization is over. One duty per (provider app, account).
+
+Just before it is sent it counts, under the authorization's lock, what still uses the authorization (design
+decision 5): a live connection keeps it (`shared`), an open session known to be for it too. So a late retry never
+kills a newer connection. Each step may be repeated: a crash between two of them costs a second call, no more.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from broker.config import origin
+from broker.connections.owe import authorization, owe_telling
+from broker.connections.tokens import open_orphan, open_token
+from broker.errors import BrokerError, ProviderUnavailable
+from broker.models import Connection, ConnectSession, Orphan, RevocationItem
+from broker.providers.base import Provider
+from broker.runtime import Broker
+from broker.secret import Secret
+from broker.upstream import Answer
+
+TELLING = timedelta(seconds=60)
+"""For how long a confirmation waits for a telling that may be on its way."""
+ORPHAN = "orp_"
+
+Outcome = Literal["confirmed", "already_gone", "not_supported", "shared", "gave_up"]
+
+
+@dataclass(frozen=True)
+class _Owed:
+    """What ends with one account's authorization: the connections that wait, and orphaned tokens."""
+
+    connections: tuple[str, ...]
+    orphans: tuple[str, ...]
+    tokens: tuple[Secret, ...]
+    told_at: datetime
+
+
+def tell(broker: Broker, key: str, attempts: int) -> datetime | None:
+    """Do the duty `<app id>:<account index>`; a time means that it must be looked at again then.
+
+    Raises `BrokerError` to be tried again.
+    """
+    app_id, _, account = key.partition(":")
+    provider = broker.providers.get(app_id)
+    if provider is None:
+        raise ProviderUnavailable("The provider is not configured here any more.", sent=False)
+    if account.startswith(ORPHAN):
+        _place(broker, provider, account)
+        return None
+    owed = _owed(broker, app_id, bytes.fromhex(account), attempts)
+    if isinstance(owed, _Owed):
+        _settle(broker, app_id, bytes.fromhex(account), owed, _sent(broker, provider, owed.tokens), attempts)
+        return None
+    return owed
+
+
+def failed(broker: Broker, key: str, attempts: int, error: BrokerError, *, gave_up: bool) -> None:
+    """Write a failed try on every receipt that waits for it; at the end of all patience shred all the same."""
+    app_id, _, account = key.partition(":")
+    if account.startswith(ORPHAN):
+        return
+    index = bytes.fromhex(account)
+    with broker.database.write() as session:
+        authorization(session, app_id, index).telling_until = None
+        rows = _waiting(session, app_id, index)
+        if gave_up:
+            _end_connections(broker, session, rows, "gave_up", attempts)
+            return
+        items = update(RevocationItem).where(
+            RevocationItem.connection_id.in_([row.id for row in rows]),
+            RevocationItem.provider_outcome == "pending",
+        )
+        session.execute(items.values(attempts=attempts, last_error=error.detail[:200]))
+
+
+def _owed(broker: Broker, app_id: str, index: bytes, attempts: int) -> _Owed | datetime | None:
+    """What must be told now. Where another use holds the authorization it is settled here: None, or when to look
+    again because only a session that may be abandoned holds it."""
+    now = broker.clock()
+    with broker.database.write() as session:
+        row = authorization(session, app_id, index)
+        connections = _waiting(session, app_id, index)
+        orphans = session.scalars(select(Orphan).where(Orphan.app_id == app_id, Orphan.account_index == index)).all()
+        if _in_use(session, app_id, index):
+            _end_connections(broker, session, connections, "shared", attempts)
+            _end_orphans(broker, session, orphans)
+            return None
+        if until := _sessions_until(session, app_id, index, now):
+            _end_connections(broker, session, connections, "shared", attempts)
+            return until if orphans else None
+        if not connections and not orphans:
+            return None
+        row.told_at, row.telling_until = now, now + TELLING
+        tokens = [token for item in connections for token in _tokens(broker, session, item)]
+        tokens += [token for item in orphans for token in open_orphan(broker, session, item)]
+    return _Owed(tuple(item.id for item in connections), tuple(item.id for item in orphans), tuple(tokens), now)
+
+
+def _sent(broker: Broker, provider: Provider, tokens: Sequence[Secret]) -> Outcome:
+    """Revoke each token at the provider (RFC 7009), or only until one call has ended all. Raises to be tried again."""
+    endpoint = broker.endpoints(provider).revocation
+    if endpoint is None:
+        return "not_supported"
+    app, outcomes = broker.app(provider), set()
+    for token in tokens:
+        answer = broker.upstream.revoke(
+            endpoint=endpoint,
+            pins=frozenset({origin(endpoint)}),
+            client_id=app.client_id,
+            client_secret=app.client_secret,
+            token=token,
+            token_type_hint=None,
+            auth_method=provider.auth_method if provider.authenticates_revocation else None,
+        )
+        outcome = provider.revocation_outcome(answer.status, _error_of(answer))
+        if outcome is None:
+            raise ProviderUnavailable(f"The provider answered the revocation with status {answer.status}.")
+        outcomes.add(outcome)
+        if outcome == "confirmed" and provider.one_revocation_ends_all:
+            break
+    return "confirmed" if "confirmed" in outcomes else "already_gone"
+
+
+def _settle(broker: Broker, app_id: str, index: bytes, owed: _Owed, outcome: Outcome, attempts: int) -> None:
+    with broker.database.write() as session:
+        row = authorization(session, app_id, index)
+        if row.told_at == owed.told_at:
+            row.telling_until = None
+        connections = session.scalars(select(Connection).where(Connection.id.in_(owed.connections))).all()
+        _end_connections(broker, session, connections, outcome, attempts)
+        _end_orphans(broker, session, session.scalars(select(Orphan).where(Orphan.id.in_(owed.orphans))).all())
+
+
+def _place(broker: Broker, provider: Provider, orphan_id: str) -> None:
+    """Find out whose a token is that failed before its account was known: its own userinfo says so."""
+    userinfo, app = broker.endpoints(provider).userinfo, broker.app(provider)
+    with broker.database.read() as session:
+        row = session.get(Orphan, orphan_id)
+        token = open_orphan(broker, session, row)[-1] if row else None
+    subject = _subject(broker, userinfo, token) if userinfo and token else None
+    with broker.database.write() as session:
+        row = session.get(Orphan, orphan_id)
+        if row and subject is None:
+            _end_orphans(broker, session, [row])
+        elif row and subject:
+            index = broker.vault.blind_index(session, provider=app.id, client_id=app.client_id, value=subject)
+            row.account_index = index
+            owe_telling(session, row.app_id, index.hex(), now=broker.clock())
+
+
+def _subject(broker: Broker, userinfo: str, token: Secret) -> str | None:
+    """None: the token is dead already."""
+    answer = broker.upstream.call("GET", userinfo, pins=frozenset({origin(userinfo)}), token=token)
+    if answer.status in (401, 403):
+        return None
+    body = answer.json() if answer.status == 200 else None
+    subject = body.get("sub") if isinstance(body, dict) else None
+    if not isinstance(subject, str):
+        raise ProviderUnavailable("The provider did not say whose the token is.")
+    return subject
+
+
+def _waiting(session: Session, app_id: str, index: bytes) -> Sequence[Connection]:
+    query = select(Connection).where(
+        Connection.app_id == app_id, Connection.account_index == index, Connection.state == "revoking"
+    )
+    return session.scalars(query.with_for_update()).all()
+
+
+def _in_use(session: Session, app_id: str, index: bytes) -> bool:
+    """Whether a live connection still works on this authorization."""
+    query = select(func.count()).where(
+        Connection.app_id == app_id,
+        Connection.account_index == index,
+        Connection.live,
+        Connection.state.in_(("active", "suspended")),
+    )
+    return bool(session.scalar(query))
+
+
+def _sessions_until(session: Session, app_id: str, index: bytes, now: datetime) -> datetime | None:
+    """When the last open session known to be for this account ends, if there is one."""
+    query = select(func.max(ConnectSession.expires_at)).where(
+        ConnectSession.app_id == app_id,
+        ConnectSession.account_index == index,
+        ConnectSession.status.in_(("open", "pending")),
+        ConnectSession.expires_at > now,
+    )
+    return session.scalar(query)
+
+
+def _tokens(broker: Broker, session: Session, row: Connection) -> list[Secret]:
+    """Refresh token first: it takes the access tokens with it (docs/facts/google.md §1.7)."""
+    found = [open_token(broker, session, row, column) for column in ("refresh_token", "access_token")]
+    return [token for token in found if token]
+
+
+def _end_connections(
+    broker: Broker, session: Session, rows: Sequence[Connection], outcome: Outcome, attempts: int
+) -> None:
+    """Shred each, and write on every receipt that waits for it how it ended."""
+    now = broker.clock()
+    for row in rows:
+        row.state = "revoked"
+        row.account = row.access_token = row.refresh_token = None
+        broker.vault.shred(session, tenant=row.tenant, connection=row.id)
+        waiting = update(RevocationItem).where(
+            RevocationItem.connection_id == row.id, RevocationItem.provider_outcome == "pending"
+        )
+        session.execute(
+            waiting.values(provider_outcome=outcome, attempts=attempts, last_error=None, shredded_at=now)
+        )
+
+
+def _end_orphans(broker: Broker, session: Session, rows: Sequence[Orphan]) -> None:
+    for row in rows:
+        broker.vault.shred(session, tenant=row.tenant, connection=f"orphan:{row.id}")
+        session.delete(row)
+
+
+def _error_of(answer: Answer) -> str | None:
+    """The `error` member of a refusal; None where the answer is no JSON object."""
+    try:
+        body = answer.json()
+    except ProviderUnavailable:
+        return None
+    error = body.get("error") if isinstance(body, dict) else None
+    return error if isinstance(error, str) else None

@@ -1,0 +1,190 @@
+"""OAuth endpoints for callers, on Authlib's server: client credentials (RFC 6749 §4.4) and revocation (RFC 7009).
+
+Parameters come in the form body alone; every failed client authentication answers alike.
+"""
+
+import json
+import logging
+import time
+from typing import Any
+
+from authlib.integrations.flask_oauth2 import AuthorizationServer
+from authlib.integrations.flask_oauth2.requests import FlaskOAuth2Payload, FlaskOAuth2Request
+from authlib.oauth2.rfc6749 import OAuth2Error
+from authlib.oauth2.rfc6749.errors import InvalidRequestError, InvalidScopeError
+from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant
+from authlib.oauth2.rfc6749.requests import OAuth2Request
+from flask import Blueprint, Flask, Request, Response, current_app, jsonify, request
+
+from broker import clients
+from broker.clients import Caller
+from broker.connections import revoke
+from broker.errors import NotFound
+from broker.models import Client
+from broker.runtime import Broker
+from broker.secret import fresh_token
+from broker.web.callers import the_broker
+
+logging.getLogger("authlib").setLevel(logging.INFO)  # at DEBUG it logs the token that it issues
+
+oauth = Blueprint("oauth", __name__)
+
+METHODS = ["client_secret_basic", "client_secret_post"]
+LONGEST = 4096
+
+
+class _Authenticating:
+    """A client as Authlib asks about it. One that does not exist has no valid secret, and answers alike."""
+
+    def __init__(self, broker: Broker, client_id: str, client: Client | None) -> None:
+        self.broker, self.client_id, self.client = broker, client_id, client
+
+    def check_client_secret(self, secret: str) -> bool:
+        known = clients.secret_is_valid(self.broker.database, self.broker.clock(), self.client_id, secret)
+        return known and self.client is not None
+
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
+        return method in METHODS and endpoint in ("token", "revocation")
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        return grant_type == "client_credentials"
+
+    def get_client_id(self) -> str:
+        return self.client_id
+
+    def get_allowed_scope(self, scope: str) -> str:
+        """All of the client's scopes where it names none."""
+        own = list(self.client.scopes) if self.client else []
+        return " ".join(name for name in own if not scope or name in scope.split())
+
+
+class _Grant(ClientCredentialsGrant):  # type: ignore[misc]
+    TOKEN_ENDPOINT_AUTH_METHODS = METHODS
+
+    def validate_requested_scope(self) -> None:
+        """A scope that the client does not have is refused, not silently dropped (RFC 6749 §3.3)."""
+        asked = set((self.request.payload.scope or "").split())
+        if not asked <= set(self.request.client.client.scopes):
+            raise InvalidScopeError
+
+    def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
+        client = self.request.client
+        scope = client.get_allowed_scope(self.request.payload.scope)
+        token = {
+            "access_token": fresh_token().reveal(),
+            "token_type": "Bearer",
+            "expires_in": int(clients.TOKEN_LIFETIME.total_seconds()),
+            "scope": scope,
+        }
+        broker = client.broker
+        clients.issue_token(broker.database, broker.clock(), client.client_id, scope.split(), str(token["access_token"]))
+        return 200, token, self.TOKEN_RESPONSE_HEADER
+
+
+class _Request(FlaskOAuth2Request):  # type: ignore[misc]
+    """Authlib insists on an https address; which one callers see is BROKER_PUBLIC_URL's affair, not the socket's."""
+
+    def __init__(self, received: Request) -> None:
+        OAuth2Request.__init__(
+            self, method=received.method, uri=f"https://broker{received.path}", headers=received.headers
+        )
+        self._request = received
+        self.payload = FlaskOAuth2Payload(received)
+
+
+class _Server(AuthorizationServer):  # type: ignore[misc]
+    def create_oauth2_request(self, received: Request | None) -> _Request:  # noqa: ARG002 - Authlib passes None
+        return _Request(request)
+
+
+def install(app: Flask, broker: Broker) -> None:
+    def known(client_id: str) -> _Authenticating:
+        return _Authenticating(broker, client_id, clients.found(broker.database, client_id))
+
+    server = _Server(app, query_client=known)
+    server.register_grant(_Grant)
+    app.extensions["oauth_server"] = server
+    app.register_blueprint(oauth)
+
+
+@oauth.post("/oauth/token")
+def issue_token() -> Response:
+    if problem := _form_problem():
+        return problem
+    response: Response = _server().create_token_response()
+    return response
+
+
+@oauth.post("/oauth/revoke")
+def revoke_token() -> Response:
+    """RFC 7009: 200 with an empty body after the same wait in every case; 503 if it could not be made durable.
+
+    The caller is authenticated before the token is looked at (STD-27); hints change nothing (STD-30).
+    """
+    if problem := _form_problem():
+        return problem
+    try:
+        client = _server().authenticate_client(_Request(request), METHODS, "revocation")
+    except OAuth2Error as error:
+        return _refusal(error)
+    token = request.form.get("token", "")
+    if not token:
+        return _refusal(InvalidRequestError("The parameter token is missing."))
+    _revoke(client, token)
+    return Response(status=200)
+
+
+@oauth.get("/.well-known/oauth-authorization-server")
+def metadata() -> Response:
+    """RFC 8414."""
+    issuer = the_broker().settings.public_url
+    return jsonify(
+        {
+            "issuer": issuer,
+            "token_endpoint": f"{issuer}/oauth/token",
+            "revocation_endpoint": f"{issuer}/oauth/revoke",
+            "grant_types_supported": ["client_credentials"],
+            "response_types_supported": [],
+            "token_endpoint_auth_methods_supported": METHODS,
+            "revocation_endpoint_auth_methods_supported": METHODS,
+            "scopes_supported": list(clients.SCOPES),
+        }
+    )
+
+
+def _server() -> _Server:
+    server: _Server = current_app.extensions["oauth_server"]
+    return server
+
+
+def _form_problem() -> Response | None:
+    """Everything in the form body, each parameter once (RFC 6749 §3.2, docs/facts/security.md INP-90)."""
+    repeated = any(len(values) > 1 for _, values in request.form.lists())
+    if request.args or repeated or request.mimetype != "application/x-www-form-urlencoded":
+        return _refusal(InvalidRequestError("Send each parameter once, in a form body."))
+    return None
+
+
+def _refusal(error: OAuth2Error) -> Response:
+    status, body, headers = error()
+    return Response(json.dumps(dict(body)), status=status, headers=headers)
+
+
+def _revoke(client: _Authenticating, token: str) -> None:
+    """A connection id, or one of the client's own access tokens; anything else is unknown, which is a success."""
+    broker, row = client.broker, client.client
+    if row is None or len(token) > LONGEST or not token.isascii():
+        time.sleep(revoke.WAIT)
+    elif token.startswith("con_") and "revoke" in row.scopes:
+        _revoke_connection(broker, row, token)
+    else:
+        clients.revoke_token(broker.database, broker.clock(), row.id, token)
+        time.sleep(revoke.WAIT)
+
+
+def _revoke_connection(broker: Broker, row: Client, connection_id: str) -> None:
+    caller = Caller(row.id, frozenset(row.scopes), frozenset(row.tenants), frozenset(), frozenset())
+    try:
+        revoke.end_connection(broker, caller, connection_id)
+    except NotFound:
+        time.sleep(revoke.WAIT)

@@ -1,0 +1,124 @@
+"""What a browser sees: the consent page, the callback, and error pages. No script, no third-party asset.
+
+GET and HEAD change nothing. Every answer leaves for the provider or a registered return URL by 303.
+"""
+
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, g, render_template, request
+from werkzeug.exceptions import HTTPException
+
+from broker.config import origin
+from broker.connections import begin, complete
+from broker.connections.complete import Callback
+from broker.errors import BrokerError, InvalidRequest
+from broker.web.callers import the_broker
+from broker.web.problems import of_werkzeug
+
+pages = Blueprint("pages", __name__, template_folder="templates")
+
+COOKIE_LIFETIME = 20 * 60
+ERRORS = {
+    "en": {
+        "title": "This did not work",
+        "provider_unavailable": "The service is not answering at the moment. Please try again in a few minutes.",
+        "other": "This link was used, has expired, or was not made for this browser. Please start again in the app.",
+        "reference": "Reference",
+    },
+    "id": {
+        "title": "Tidak berhasil",
+        "provider_unavailable": "Layanan sedang tidak menjawab. Silakan coba lagi beberapa menit lagi.",
+        "other": "Tautan ini sudah dipakai, kedaluwarsa, atau bukan untuk peramban ini. Silakan mulai lagi di aplikasi.",
+        "reference": "Referensi",
+    },
+}
+
+
+@pages.get("/connect/<ticket>")
+def show(ticket: str) -> Response:
+    return _consent(begin.page(the_broker(), ticket))
+
+
+@pages.post("/connect/<ticket>")
+def decide(ticket: str) -> Response:
+    """One form, two buttons. Another site cannot send it (Sec-Fetch-Site, docs/facts/security.md INP-51)."""
+    _same_site()
+    if request.form.get("decision") == "deny":
+        session_id, return_url = begin.deny(the_broker(), ticket)
+        return _gone(complete.returned(return_url, {"session": session_id, "status": "denied"}))
+    if request.form.get("decision") != "approve":
+        raise InvalidRequest("Choose one of the two buttons.", status=400)
+    ticked = request.form.getlist("connector")
+    shown = begin.page(the_broker(), ticket)
+    if not ticked and not shown.all_or_nothing:
+        return _consent(shown, status=400, nothing_ticked=True)
+    departure = begin.approve(the_broker(), ticket, ticked)
+    response = _gone(departure.url)
+    _allow_forms(departure.url, shown.return_url)
+    response.set_cookie(
+        departure.cookie,
+        departure.value.reveal(),
+        max_age=COOKIE_LIFETIME,
+        path="/",
+        secure=departure.cookie.startswith("__Host-"),
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
+
+
+@pages.get("/callback/<app_id>")
+def callback(app_id: str) -> Response:
+    """The provider's answer. Only a navigation brings one (INP-53)."""
+    if request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate" or request.headers.get("Sec-Fetch-Dest") == "iframe":
+        raise InvalidRequest("Open this in the browser that began.", status=400)
+    if request.method == "HEAD":
+        raise InvalidRequest("A callback is used by GET.", status=400)
+    answer = Callback.parse({name: values for name, values in request.args.lists()})
+    return _gone(complete.complete(the_broker(), app_id, answer, request.cookies))
+
+
+@pages.errorhandler(BrokerError)
+def error_page(error: BrokerError) -> Response:
+    """The same status as the API would give, in words for people; nothing of the request is echoed."""
+    language = request.accept_languages.best_match(("en", "id")) or "en"
+    texts = ERRORS[language]
+    text = texts.get(error.code, texts["other"])
+    html = render_template("error.html", locale=language, texts=texts, text=text, reference=g.request_id)
+    return Response(html, status=error.status)
+
+
+@pages.errorhandler(HTTPException)
+def http_error_page(error: HTTPException) -> Response:
+    return error_page(of_werkzeug(error))
+
+
+def _consent(page: begin.Page, *, status: int = 200, nothing_ticked: bool = False) -> Response:
+    html = render_template(
+        "consent.html",
+        text=page.text,
+        locale=page.text.locale,
+        privacy_url=page.privacy_url,
+        nothing_ticked=nothing_ticked,
+    )
+    response = Response(html, status=status)
+    _allow_forms(page.authorization_endpoint, page.return_url)
+    return response
+
+
+def _gone(url: str) -> Response:
+    return Response(status=303, headers={"Location": url})
+
+
+def _allow_forms(*urls: str) -> None:
+    """Browsers apply form-action to the redirects after a form too, so these origins must be named."""
+    named = " ".join(sorted({origin(url) for url in urls}))
+    g.form_action = f"'self' {named}"
+
+
+def _same_site() -> None:
+    site = request.headers.get("Sec-Fetch-Site", "same-origin")
+    sent_from = request.headers.get("Origin", "null")
+    own = the_broker().settings.public_origin
+    if site not in ("same-origin", "none") or (sent_from not in ("null", own) and urlsplit(sent_from).netloc != request.host):
+        raise InvalidRequest("This form can only be sent from its own page.", status=400)
