@@ -43,9 +43,7 @@ def assemble(environ: Mapping[str, str], *, clock: Clock = utc_now) -> Broker:
     connectors = load_connectors()
     _check_connectors(connectors, [*built_in.values(), OpenIDProvider("openid")])
     _make_folder(settings.database_url)
-    upstream = Upstream(
-        origins=_origins(settings), production=settings.production, deadline=settings.provider_deadline
-    )
+    upstream = Upstream(origins=_origins(settings), production=settings.production, deadline=settings.provider_deadline)
     return Broker(
         settings=settings,
         database=Database(settings.database_url),
@@ -103,7 +101,9 @@ def _check_connectors(connectors: Mapping[str, Connector], known: Iterable[Provi
         listed = [provider for provider in known if provider.kind == connector.provider]
         for reads in filter(None, (connector.reads, connector.choices)):
             if not any(_lists(provider, reads) for provider in listed):
-                problems_found.append(f"Connector {connector.name}: no provider lists all it reads of {reads.resource}.")
+                problems_found.append(
+                    f"Connector {connector.name}: no provider lists all it reads of {reads.resource}."
+                )
     if problems_found:
         raise ConfigurationError(problems_found)
 

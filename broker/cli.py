@@ -205,11 +205,17 @@ def _check_client(
     from broker.clients import ALL, SCOPES
     from broker.config import is_loopback
 
-    problems = [f"--scope {scope}: no such scope; there are: {', '.join(SCOPES)}" for scope in scopes if scope not in SCOPES]
+    problems = [
+        f"--scope {scope}: no such scope; there are: {', '.join(SCOPES)}" for scope in scopes if scope not in SCOPES
+    ]
     name_pattern = re.compile(r"[A-Za-z0-9._~@:-]{1,128}")
-    problems += [f"--tenant {tenant}: not a tenant" for tenant in tenants if tenant != ALL and not name_pattern.fullmatch(tenant)]
+    problems += [
+        f"--tenant {tenant}: not a tenant" for tenant in tenants if tenant != ALL and not name_pattern.fullmatch(tenant)
+    ]
     assert hasattr(known_connectors, "__contains__")  # noqa: S101
-    problems += [f"--connector {item}: not installed" for item in connectors if item != ALL and item not in known_connectors]
+    problems += [
+        f"--connector {item}: not installed" for item in connectors if item != ALL and item not in known_connectors
+    ]
     for url in return_urls:
         parts = urlsplit(url)
         secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url) and not production)

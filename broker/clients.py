@@ -117,7 +117,14 @@ def caller(database: Database, now: datetime, token: str) -> Caller | None:
     A token's scopes never exceed what the client still has.
     """
     query = (
-        select(AccessToken.scopes, Client.id, Client.scopes, Client.tenants, Client.connectors, Client.return_urls)
+        select(
+            AccessToken.scopes,
+            Client.id,
+            Client.scopes,
+            Client.tenants,
+            Client.connectors,
+            Client.return_urls,
+        )
         .join(Client, Client.id == AccessToken.client_id)
         .where(
             AccessToken.token_hash == digest(token),

@@ -138,7 +138,14 @@ class _Reading:
         if not value:
             return value
         parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path or parts.query or parts.fragment or "@" in parts.netloc:
+        if (
+            parts.scheme not in ("http", "https")
+            or not parts.netloc
+            or parts.path
+            or parts.query
+            or parts.fragment
+            or "@" in parts.netloc
+        ):
             self.problem("BROKER_PUBLIC_URL must be an origin alone, like https://broker.example.com")
         elif production and parts.scheme != "https":
             self.problem("BROKER_PUBLIC_URL must be https in production")

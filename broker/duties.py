@@ -61,7 +61,7 @@ def lease(broker: Broker) -> Leased | None:
     with broker.database.write() as session:
         row = session.scalar(
             select(Duty)
-            .where(Duty.open, Duty.due_at <= now, or_(Duty.lease_until.is_(None), Duty.lease_until < now))
+            .where(Duty.open.is_(True), Duty.due_at <= now, or_(Duty.lease_until.is_(None), Duty.lease_until < now))
             .order_by(Duty.due_at)
             .limit(1)
             .with_for_update(skip_locked=True)

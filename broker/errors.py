@@ -25,7 +25,14 @@ class BrokerError(Exception):
     title = "The broker cannot answer now"
     retryable = False
 
-    def __init__(self, detail: str, *, status: int | None = None, retryable: bool | None = None, **members: Any) -> None:  # noqa: ANN401 - members of a JSON document
+    def __init__(
+        self,
+        detail: str,
+        *,
+        status: int | None = None,
+        retryable: bool | None = None,
+        **members: Any,  # noqa: ANN401 - any JSON
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.members = {name: value for name, value in members.items() if value is not None}
@@ -93,7 +100,11 @@ class AssetRequired(BrokerError):
 
 
 class OperationDenied(BrokerError):
-    code, status, title = "operation_denied", 403, "This operation is not declared, or a parameter could widen it"
+    code, status, title = (
+        "operation_denied",
+        403,
+        "This operation is not declared, or a parameter could widen it",
+    )
 
 
 class WrongAccount(BrokerError):

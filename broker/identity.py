@@ -48,7 +48,10 @@ class Identity:
 
     def discovered(self, issuer: str) -> Endpoints:
         """OpenID Connect Discovery §4.3: the metadata's issuer must be the very one that was asked."""
-        return self._cached(f"issuer {issuer}", KEPT, lambda: _endpoints(issuer, self._fetch(_metadata_url(issuer))))
+        found: Endpoints = self._cached(
+            f"issuer {issuer}", KEPT, lambda: _endpoints(issuer, self._fetch(_metadata_url(issuer)))
+        )
+        return found
 
     def verify(self, unverified: str | None, *, endpoints: Endpoints, client_id: str, nonce: str | None) -> Claims:
         """The claims of an id_token; without `nonce` one that came with a refresh (OpenID Connect Core §12.2).
@@ -71,7 +74,8 @@ class Identity:
             raise _forged() from None
 
     def _keys(self, jwks: str, at_most: float = KEPT) -> KeySet:
-        return self._cached(f"keys {jwks}", at_most, lambda: _key_set(self._fetch(jwks)))
+        found: KeySet = self._cached(f"keys {jwks}", at_most, lambda: _key_set(self._fetch(jwks)))
+        return found
 
     def _fetch(self, url: str) -> Mapping[str, Any]:
         answer = self._upstream.call("GET", url, pins=frozenset({origin(url)}))

@@ -129,9 +129,7 @@ def _asset(resource: Resource, granted: Any, asked: str | None) -> str | None:  
     return asked or ids[0]
 
 
-def _fetched(
-    broker: Broker, standing: Standing, decision: Decision, place: Place | None, limit: int
-) -> Listing:
+def _fetched(broker: Broker, standing: Standing, decision: Decision, place: Place | None, limit: int) -> Listing:
     """Call the one operation. Raises `PlaceLost` only where there was a place to lose."""
     fields = tuple(sorted(decision.permitted.fields))
     asked_with = place or Place(fields=fields)
@@ -181,7 +179,9 @@ def _failure(
             source="provider",
         )
     if verdict.kind == "setup":
-        return ProviderUnavailable("The provider refuses this app: its set-up there needs the operator.", retryable=False)
+        return ProviderUnavailable(
+            "The provider refuses this app: its set-up there needs the operator.", retryable=False
+        )
     return ProviderUnavailable(f"The provider answered with status {answer.status}.")
 
 

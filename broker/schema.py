@@ -34,7 +34,7 @@ def is_current(database: Database) -> bool:
     with database.read() as session:
         if not inspect(session.connection()).has_table("alembic_version"):
             return False
-        return session.scalar(text("SELECT version_num FROM alembic_version")) == HEAD
+        return bool(session.scalar(text("SELECT version_num FROM alembic_version")) == HEAD)
 
 
 def _config(database: Database) -> "Config":
@@ -44,5 +44,7 @@ def _config(database: Database) -> "Config":
 
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-    config.set_main_option("sqlalchemy.url", database.engine.url.render_as_string(hide_password=False).replace("%", "%%"))
+    config.set_main_option(
+        "sqlalchemy.url", database.engine.url.render_as_string(hide_password=False).replace("%", "%%")
+    )
     return config

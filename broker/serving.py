@@ -1,4 +1,4 @@
-"""`broker serve`: gunicorn, and a duty worker beside it. If the worker dies it is started again; if gunicorn ends, all ends."""
+"""`broker serve`: gunicorn with a duty worker beside it. A dead worker is started again; gunicorn's end ends all."""
 
 import ctypes
 import os
@@ -70,7 +70,7 @@ def serve(command: list[str], *, with_worker: bool) -> int:
 
 
 def _start(command: list[str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(command, preexec_fn=_die_with_parent, start_new_session=True)  # noqa: S603, PLW1509 - our own commands
+    return subprocess.Popen(command, preexec_fn=_die_with_parent, start_new_session=True)  # noqa: S603 - our own commands
 
 
 def _die_with_parent() -> None:

@@ -14,13 +14,13 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from broker.config import origin
 from broker.connections.begin import connector_scopes, end_session
+from broker.connections.owe import authorization
 from broker.connections.read import seal_account
 from broker.connections.tokens import freshness, store_tokens, token_status
-from broker.connections.owe import authorization
-from broker.config import origin
 from broker.errors import ConnectionRevoked, ProviderUnavailable
-from broker.models import Authorization, Connection, ConnectSession, Grant
+from broker.models import Connection, ConnectSession, Grant
 from broker.providers.base import Account, Provider
 from broker.runtime import Broker
 from broker.secret import fresh_id
@@ -61,9 +61,7 @@ class _Told:
     until: datetime | None
 
 
-def activate(
-    broker: Broker, session_id: str, exchanged: Exchanged, assets: Mapping[str, Sequence[str]]
-) -> Activated:
+def activate(broker: Broker, session_id: str, exchanged: Exchanged, assets: Mapping[str, Sequence[str]]) -> Activated:
     """Raises `ProviderUnavailable` where the probe finds the token dead, `ConnectionRevoked` where what the session
     renews was ended meanwhile."""
     deadline = time.monotonic() + broker.settings.provider_deadline
@@ -95,7 +93,9 @@ def _activate_once(
             return _Told(told.told_at, told.telling_until)
         connection = _connection(broker, session, row, exchanged)
         provider = broker.provider(row.provider)
-        dropped = [entry for name in row.ticked for entry in _grant(broker, session, row, connection, provider, name, assets)]
+        dropped = [
+            entry for name in row.ticked for entry in _grant(broker, session, row, connection, provider, name, assets)
+        ]
         row.connection_id = connection.id
         end_session(broker, session, row, "confirmed")
         return Activated(connection.id, tuple(dropped))
@@ -168,7 +168,7 @@ def live_of(session: Session, row: ConnectSession, account_index: bytes) -> Conn
         Connection.subject == row.subject,
         Connection.app_id == row.app_id,
         Connection.account_index == account_index,
-        Connection.live,
+        Connection.live.is_(True),
     )
     return session.scalar(query.with_for_update())
 
@@ -204,7 +204,7 @@ def _grant(
     """Record what the user allowed this connector; an earlier grant of it is replaced. Gives the dropped assets."""
     now, connector = broker.clock(), broker.connector(connector_name)
     earlier = select(Grant).where(
-        Grant.connection_id == connection.id, Grant.connector == connector_name, Grant.live
+        Grant.connection_id == connection.id, Grant.connector == connector_name, Grant.live.is_(True)
     )
     for old in session.scalars(earlier).all():
         old.live, old.withdrawn_at = None, now

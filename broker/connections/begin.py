@@ -68,7 +68,7 @@ class Departure:
     value: Secret
 
 
-def wanted_scopes(broker: Broker, connectors: Collection[Connector], provider: Provider) -> list[str]:
+def wanted_scopes(connectors: Collection[Connector], provider: Provider) -> list[str]:
     """Identity scopes and all that the connectors' fields need: the least, never more (STD-20)."""
     wanted = set(provider.identity_scopes)
     for connector in connectors:
@@ -117,7 +117,7 @@ def begin(broker: Broker, caller: Caller, request: SessionRequest) -> tuple[Conn
             force_consent=bool(renewed and renewed.state == "reconnect_required"),
             status="open",
             ticket_hash=digest(ticket.reveal()),
-            requested_scopes=wanted_scopes(broker, connectors, provider),
+            requested_scopes=wanted_scopes(connectors, provider),
             created_at=now,
             expires_at=now + TICKET_LIFETIME,
         )
@@ -146,7 +146,7 @@ def approve(broker: Broker, ticket: str, ticked: Collection[str]) -> Departure:
         row.ticked = [connector for connector in row.connectors if connector in chosen]
         row.consent_text_hash = _page(broker, session, row).text.fingerprint()
         connectors = [broker.connector(name) for name in row.ticked]
-        row.requested_scopes = wanted_scopes(broker, connectors, provider)
+        row.requested_scopes = wanted_scopes(connectors, provider)
         row.state_hash, row.browser_hash = digest(state.reveal()), digest(cookie.reveal())
         row.began_at, row.expires_at = now, now + TICKET_LIFETIME
         seal_flow(broker, session, row, {"code_verifier": verifier.reveal(), "nonce": nonce.reveal()})
@@ -260,7 +260,12 @@ def _sealed_people(broker: Broker, session: Session, session_id: str, request: S
 
 def _people(broker: Broker, session: Session, row: ConnectSession) -> dict[str, str | None]:
     plaintext = broker.vault.open(
-        session, tenant=row.tenant, connection=f"session:{row.id}", column="people", version=0, blob=row.people
+        session,
+        tenant=row.tenant,
+        connection=f"session:{row.id}",
+        column="people",
+        version=0,
+        blob=row.people,
     )
     people: dict[str, str | None] = json.loads(plaintext)
     return people

@@ -82,7 +82,9 @@ def _single(query: Mapping[str, Sequence[str]], name: str, longest: int) -> str 
 
 
 def _refused() -> InvalidRequest:
-    return InvalidRequest("This answer does not belong to a connection that was begun here. Start again in the app.", status=400)
+    return InvalidRequest(
+        "This answer does not belong to a connection that was begun here. Start again in the app.", status=400
+    )
 
 
 def _session_of(broker: Broker, app_id: str, state: str, cookies: Mapping[str, str]) -> ConnectSession:

@@ -262,7 +262,11 @@ def _consent_again(broker: Broker, ticket: Secret) -> ConsentAgain:
 
 
 def _fail(
-    broker: Broker, session_id: str, error: BrokerError, answer: TokenAnswer | None, exchanged: Exchanged | None
+    broker: Broker,
+    session_id: str,
+    error: BrokerError,
+    answer: TokenAnswer | None,
+    exchanged: Exchanged | None,
 ) -> None:
     """The session is over; what it obtained is an orphan, unless the provider has just called it dead."""
     with broker.database.write() as session:

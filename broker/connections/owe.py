@@ -29,7 +29,7 @@ def owe_telling(session: Session, app_id: str, account: str, *, now: datetime) -
         {"id": fresh_id("dut"), "due_at": now, "attempts": 0, "fence": 0, "created_at": now},
     )
     if not made:
-        again = update(Duty).where(Duty.kind == TELL_PROVIDER, Duty.key == key, Duty.open)
+        again = update(Duty).where(Duty.kind == TELL_PROVIDER, Duty.key == key, Duty.open.is_(True))
         session.execute(again.values(due_at=now, fence=Duty.fence + 1, lease_until=None))
 
 

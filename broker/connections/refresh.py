@@ -86,7 +86,11 @@ def _lease(broker: Broker, row: Connection) -> _Lease | None:
     until = now + timedelta(seconds=broker.settings.provider_deadline + LEASE_MARGIN)
     statement = (
         update(Connection)
-        .where(Connection.id == row.id, Connection.state == "active", Connection.token_version == row.token_version)
+        .where(
+            Connection.id == row.id,
+            Connection.state == "active",
+            Connection.token_version == row.token_version,
+        )
         .where(or_(Connection.lease_until.is_(None), Connection.lease_until < now))
         .values(fence=Connection.fence + 1, lease_until=until, refresh_inflight=True)
         .returning(Connection.fence)
@@ -142,7 +146,14 @@ def _store(broker: Broker, row: Connection, lease: _Lease, provider: Provider, a
         current = _held(session, row, lease)
         if current is None:
             if answer.refresh_token or not session.get_one(Connection, row.id).live:
-                orphan(broker, session, answer, tenant=row.tenant, app_id=row.app_id, account_index=row.account_index)
+                orphan(
+                    broker,
+                    session,
+                    answer,
+                    tenant=row.tenant,
+                    app_id=row.app_id,
+                    account_index=row.account_index,
+                )
             return
         reported = provider.granted_scopes(answer.scope, frozenset(current.granted_scopes))
         current.granted_scopes = sorted(reported & set(current.confirmed_scopes))

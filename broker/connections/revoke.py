@@ -46,7 +46,9 @@ def would_end(broker: Broker, caller: Caller, connection_id: str, connector: str
         if connector and connector not in {grant.connector for grant in live} and row.live:
             raise NotFound
         last = not connector or [grant.connector for grant in live] == [connector]
-        ended: list[dict[str, str]] = [{"connection": row.id}] if last else [{"connection": row.id, "connector": str(connector)}]
+        ended: list[dict[str, str]] = (
+            [{"connection": row.id}] if last else [{"connection": row.id, "connector": str(connector)}]
+        )
         siblings = [{"connection": other.id} for other in _siblings(session, row) if caller.acts_for(other.tenant)]
     return {"would_end": ended if row.live else [], "siblings": siblings}
 
@@ -100,9 +102,7 @@ def _carried_out(broker: Broker, end: Callable[[Session], str]) -> dict[str, Any
         return _rendered(session, session.get_one(Revocation, revocation_id))
 
 
-def _end_connection(
-    broker: Broker, session: Session, caller: Caller, connection_id: str, reason: str | None
-) -> str:
+def _end_connection(broker: Broker, session: Session, caller: Caller, connection_id: str, reason: str | None) -> str:
     row = known_connection(session, caller, connection_id, lock=True)
     if not row.live:
         return _earlier(session, row.id, "connection")
@@ -124,7 +124,12 @@ def _end_grant(
 
 
 def _ended(
-    broker: Broker, session: Session, caller: Caller, row: Connection, reason: str | None, connector: str | None
+    broker: Broker,
+    session: Session,
+    caller: Caller,
+    row: Connection,
+    reason: str | None,
+    connector: str | None,
 ) -> str:
     """Deny from now on, drop what could be used, and owe the provider the news."""
     now = broker.clock()
@@ -198,12 +203,12 @@ def _earlier(session: Session, connection_id: str, ended: str, connector: str | 
 
 
 def _live_grants(session: Session, row: Connection) -> Sequence[Grant]:
-    return session.scalars(select(Grant).where(Grant.connection_id == row.id, Grant.live)).all()
+    return session.scalars(select(Grant).where(Grant.connection_id == row.id, Grant.live.is_(True))).all()
 
 
 def _siblings(session: Session, row: Connection) -> Sequence[Connection]:
     query = select(Connection).where(
-        Connection.app_id == row.app_id, Connection.account_index == row.account_index, Connection.live
+        Connection.app_id == row.app_id, Connection.account_index == row.account_index, Connection.live.is_(True)
     )
     return session.scalars(query.where(Connection.id != row.id)).all()
 

@@ -177,7 +177,7 @@ def _in_use(session: Session, app_id: str, index: bytes) -> bool:
     query = select(func.count()).where(
         Connection.app_id == app_id,
         Connection.account_index == index,
-        Connection.live,
+        Connection.live.is_(True),
         Connection.state.in_(("active", "suspended")),
     )
     return bool(session.scalar(query))
@@ -212,9 +212,7 @@ def _end_connections(
         waiting = update(RevocationItem).where(
             RevocationItem.connection_id == row.id, RevocationItem.provider_outcome == "pending"
         )
-        session.execute(
-            waiting.values(provider_outcome=outcome, attempts=attempts, last_error=None, shredded_at=now)
-        )
+        session.execute(waiting.values(provider_outcome=outcome, attempts=attempts, last_error=None, shredded_at=now))
 
 
 def _end_orphans(broker: Broker, session: Session, rows: Sequence[Orphan]) -> None:

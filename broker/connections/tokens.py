@@ -32,9 +32,7 @@ def freshness(issued: datetime, expires_in: int | None) -> Freshness:
     return Freshness(issued + timedelta(seconds=min(fresh, lifetime)), issued + timedelta(seconds=lifetime))
 
 
-def store_tokens(
-    broker: Broker, session: Session, row: Connection, answer: TokenAnswer, fresh: Freshness
-) -> None:
+def store_tokens(broker: Broker, session: Session, row: Connection, answer: TokenAnswer, fresh: Freshness) -> None:
     """Seal a token answer under the row's next version; no new refresh token keeps the old one (RFC 6749 §6)."""
     refresh_token = answer.refresh_token or open_token(broker, session, row, "refresh_token")
     row.token_version += 1
@@ -82,7 +80,12 @@ def orphan(
     key = f"orphan:{row.id}"
     broker.vault.new_key(session, tenant=tenant, connection=key)
     row.token = broker.vault.seal(
-        session, tenant=tenant, connection=key, column="token", version=0, plaintext=json.dumps(tokens).encode()
+        session,
+        tenant=tenant,
+        connection=key,
+        column="token",
+        version=0,
+        plaintext=json.dumps(tokens).encode(),
     )
     row.created_at = broker.clock()
     session.add(row)

@@ -164,4 +164,3 @@ class Provider:
         if status == 403:
             return Verdict("scope")
         return Verdict("rate", retry_after) if status == 429 else Verdict("server")
-

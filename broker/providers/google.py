@@ -9,7 +9,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from broker.operations import Catalog, Operation, load
-from broker.providers.base import AuthorizationHints, Endpoints, Listing, Place, Provider, Resource, Values, Verdict
+from broker.providers.base import (
+    AuthorizationHints,
+    Endpoints,
+    Listing,
+    Place,
+    Provider,
+    Resource,
+    Values,
+    Verdict,
+)
 
 AUTH = "https://www.googleapis.com/auth/"
 ALIASES = {"email": f"{AUTH}userinfo.email", "profile": f"{AUTH}userinfo.profile"}
@@ -47,7 +56,13 @@ RATE_REASONS = {
     "RESOURCE_EXHAUSTED",
 }
 SCOPE_REASONS = {"ACCESS_TOKEN_SCOPE_INSUFFICIENT", "insufficientPermissions", "insufficientScopes"}
-SETUP_REASONS = {"accessNotConfigured", "SERVICE_DISABLED", "DISALLOWED_OAUTH_SCOPES", "domainPolicy", "admin_policy_enforced"}
+SETUP_REASONS = {
+    "accessNotConfigured",
+    "SERVICE_DISABLED",
+    "DISALLOWED_OAUTH_SCOPES",
+    "domainPolicy",
+    "admin_policy_enforced",
+}
 PLACE_REASONS = {"EXPIRED_SYNC_TOKEN", "fullSyncRequired", "updatedMinTooLongAgo"}
 
 
@@ -147,12 +162,24 @@ class Events(Resource):
     fields = {
         **dict.fromkeys(("status", "start", "end", "transparency", "recurringEventId"), BUSY),
         **dict.fromkeys(
-            ("summary", "description", "location", "attendees", "organizer", "updated", "recurrence", "visibility"),
+            (
+                "summary",
+                "description",
+                "location",
+                "attendees",
+                "organizer",
+                "updated",
+                "recurrence",
+                "visibility",
+            ),
             EVENTS,
         ),
     }
     titles = {
-        "status": {"en": "whether an event stands or was cancelled", "id": "apakah acara berlaku atau dibatalkan"},
+        "status": {
+            "en": "whether an event stands or was cancelled",
+            "id": "apakah acara berlaku atau dibatalkan",
+        },
         "start": {"en": "start", "id": "waktu mulai"},
         "end": {"en": "end", "id": "waktu selesai"},
         "transparency": {"en": "free or busy", "id": "luang atau sibuk"},
@@ -253,7 +280,11 @@ def _reasons(body: object) -> set[str]:
         return set()
     entries = [*_dicts(error.get("errors")), *_dicts(error.get("details"))]
     found = {str(entry.get("reason")) for entry in entries}
-    found |= {"rateLimitExceeded" for entry in entries if entry.get("domain") == "usageLimits" and entry.get("reason") not in SETUP_REASONS}
+    found |= {
+        "rateLimitExceeded"
+        for entry in entries
+        if entry.get("domain") == "usageLimits" and entry.get("reason") not in SETUP_REASONS
+    }
     return found | {str(error.get("status"))}
 
 

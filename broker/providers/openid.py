@@ -16,7 +16,8 @@ from broker.providers.base import AuthorizationHints, Endpoints, Listing, Place,
 CLAIMS = {
     "sub": ("openid",),
     **dict.fromkeys(
-        ("name", "given_name", "family_name", "preferred_username", "picture", "locale", "updated_at"), ("profile",)
+        ("name", "given_name", "family_name", "preferred_username", "picture", "locale", "updated_at"),
+        ("profile",),
     ),
     **dict.fromkeys(("email", "email_verified"), ("email",)),
 }

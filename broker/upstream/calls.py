@@ -237,9 +237,8 @@ def _answer(response: urllib3.BaseHTTPResponse, exchange: Exchange) -> Answer:
         if len(body) > exchange.max_bytes:
             exchange.reached = response.status < 500
             raise exchange.fault("sent more than it may")
-    headers = {
-        name.lower(): value for name, value in response.headers.items() if name.lower() != "set-cookie"
-    }
+    headers = {name.lower(): value for name, value in response.headers.itermerged()}
+    headers.pop("set-cookie", None)
     return Answer(response.status, headers, bytes(body))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
+from broker import scopes
 from broker.connections import begin, confirm, read, revoke, use
 from broker.connections.begin import SessionRequest, connector_scopes
 from broker.connections.read import rfc3339
@@ -15,7 +16,6 @@ from broker.contract import Connector
 from broker.errors import NotFound
 from broker.providers.base import Provider
 from broker.records import read_page
-from broker import scopes
 from broker.runtime import Broker
 from broker.web import bodies
 from broker.web.callers import caller, the_broker
@@ -44,9 +44,7 @@ def session_status(session_id: str) -> Response:
 def confirm_session(session_id: str) -> Response:
     broker, client = the_broker(), caller("connect")
     given = bodies.body(bodies.ConfirmBody)
-    activated = confirm.confirm(
-        broker, client, session_id, subject=given.subject, code=given.code, assets=given.assets
-    )
+    activated = confirm.confirm(broker, client, session_id, subject=given.subject, code=given.code, assets=given.assets)
     answer: dict[str, Any] = {"connection": read.shown(broker, client, activated.connection_id)}
     if activated.dropped_assets:
         problem = "the provider does not report it"

@@ -77,7 +77,9 @@ class _Grant(ClientCredentialsGrant):  # type: ignore[misc]
             "scope": scope,
         }
         broker = client.broker
-        clients.issue_token(broker.database, broker.clock(), client.client_id, scope.split(), str(token["access_token"]))
+        clients.issue_token(
+            broker.database, broker.clock(), client.client_id, scope.split(), str(token["access_token"])
+        )
         return 200, token, self.TOKEN_RESPONSE_HEADER
 
 

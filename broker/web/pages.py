@@ -70,7 +70,10 @@ def decide(ticket: str) -> Response:
 @pages.get("/callback/<app_id>")
 def callback(app_id: str) -> Response:
     """The provider's answer. Only a navigation brings one (INP-53)."""
-    if request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate" or request.headers.get("Sec-Fetch-Dest") == "iframe":
+    if (
+        request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate"
+        or request.headers.get("Sec-Fetch-Dest") == "iframe"
+    ):
         raise InvalidRequest("Open this in the browser that began.", status=400)
     if request.method == "HEAD":
         raise InvalidRequest("A callback is used by GET.", status=400)
@@ -120,5 +123,7 @@ def _same_site() -> None:
     site = request.headers.get("Sec-Fetch-Site", "same-origin")
     sent_from = request.headers.get("Origin", "null")
     own = the_broker().settings.public_origin
-    if site not in ("same-origin", "none") or (sent_from not in ("null", own) and urlsplit(sent_from).netloc != request.host):
+    if site not in ("same-origin", "none") or (
+        sent_from not in ("null", own) and urlsplit(sent_from).netloc != request.host
+    ):
         raise InvalidRequest("This form can only be sent from its own page.", status=400)

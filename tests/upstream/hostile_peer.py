@@ -1,5 +1,6 @@
 """A provider that misbehaves on command: raw sockets on 127.0.0.1, one script per request."""
 
+import contextlib
 import json
 import socket
 import ssl
@@ -76,10 +77,8 @@ class Peer:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for sock in list(self._open):
-            try:
+            with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
         for thread in self._threads:
             thread.join(5)
 

@@ -1,0 +1,154 @@
+"""Records that change, and reading them page by page and then change by change (docs/facts/google.md §5.2, §5.3).
+
+Knows nothing of HTTP nor of what a record means.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+Record = dict[str, Any]
+
+
+@dataclass
+class Item:
+    """A record and the version of its last change; a deleted one stays, so that a later reading can tell."""
+
+    record: Record
+    version: int = 0
+    deleted: bool = False
+
+
+@dataclass
+class Collection:
+    """Records by id, in order."""
+
+    id: str
+    items: dict[str, Item] = field(default_factory=dict)
+    version: int = 0
+    """Rises with every change."""
+
+    def take(self, other: "Collection") -> None:
+        """Hold what the other holds. Records are never changed in place, so they can be shared."""
+        self.version = other.version
+        self.items = {key: replace(item) for key, item in other.items.items()}
+
+    def put(self, record_id: str, record: Record) -> None:
+        self.version += 1
+        self.items[record_id] = Item(record, self.version)
+
+    def delete(self, record_id: str) -> bool:
+        """Whether there was such a record."""
+        item = self.items.get(record_id)
+        if item is None or item.deleted:
+            return False
+        self.version += 1
+        item.version, item.deleted = self.version, True
+        return True
+
+
+class TokenUnknown(Exception):
+    """Not a page or sync token of this collection."""
+
+
+class ParametersDiffer(Exception):
+    """The other parameters are not those of the first call."""
+
+
+class SyncTokenExpired(Exception):
+    """The place is too old."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One listing call: the tokens apart from `parameters`, which must stay the same from call to call."""
+
+    parameters: Mapping[str, tuple[str, ...]]
+    size: int
+    page_token: str | None = None
+    sync_token: str | None = None
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One page. One of the tokens is set, the sync token on the last page."""
+
+    items: list[Item]
+    next_page_token: str | None
+    next_sync_token: str | None
+
+
+@dataclass(frozen=True)
+class _Place:
+    """What a page or sync token stands for."""
+
+    collection: str
+    parameters: Mapping[str, tuple[str, ...]]
+    sync_token: str | None
+    """The one that this reading began with; None for a full reading."""
+    left: tuple[str, ...]
+    version: int
+    """Of the collection when the reading began: a change meanwhile belongs to the next reading."""
+    full_at: float
+    """When the last full reading began, in seconds of the clock."""
+
+
+class Listings:
+    """The places that were given out. Not thread-safe: the caller holds the sandbox's lock."""
+
+    def __init__(self, clock: Callable[[], float], lifetime: float) -> None:
+        """`lifetime`: seconds that a sync token lives from the full reading."""
+        self._clock, self._lifetime = clock, lifetime
+        self._pages: dict[str, _Place] = {}
+        self._syncs: dict[str, _Place] = {}
+
+    def answer(self, collection: Collection, asked: Asked, chosen: Callable[[Item], bool]) -> Answered:
+        """The next page. `chosen` picks what a full reading holds; a reading of changes tells all.
+
+        Raises `TokenUnknown`, `ParametersDiffer`, `SyncTokenExpired`.
+        """
+        place = self._place(collection, asked, chosen)
+        page, left = place.left[: asked.size], place.left[asked.size :]
+        items = [collection.items[record_id] for record_id in page]
+        after = _Place(place.collection, place.parameters, place.sync_token, left, place.version, place.full_at)
+        if left:
+            return Answered(items, _kept(self._pages, after), None)
+        return Answered(items, None, _kept(self._syncs, after))
+
+    def _place(self, collection: Collection, asked: Asked, chosen: Callable[[Item], bool]) -> _Place:
+        if asked.page_token:
+            return self._continued(collection, asked)
+        if asked.sync_token:
+            return self._changes(collection, asked)
+        left = tuple(key for key, item in collection.items.items() if chosen(item))
+        return _Place(collection.id, asked.parameters, None, left, collection.version, self._clock())
+
+    def _continued(self, collection: Collection, asked: Asked) -> _Place:
+        place = _found(self._pages, asked.page_token, collection)
+        if place.parameters != asked.parameters or place.sync_token != asked.sync_token:
+            raise ParametersDiffer
+        return place
+
+    def _changes(self, collection: Collection, asked: Asked) -> _Place:
+        since = _found(self._syncs, asked.sync_token, collection)
+        if self._clock() > since.full_at + self._lifetime:
+            raise SyncTokenExpired
+        if since.parameters != asked.parameters:
+            raise ParametersDiffer
+        left = tuple(key for key, item in collection.items.items() if item.version > since.version)
+        version = collection.version
+        return _Place(collection.id, asked.parameters, asked.sync_token, left, version, since.full_at)
+
+
+def _found(places: Mapping[str, _Place], token: str | None, collection: Collection) -> _Place:
+    place = places.get(token or "")
+    if place is None or place.collection != collection.id:
+        raise TokenUnknown
+    return place
+
+
+def _kept(places: dict[str, _Place], place: _Place) -> str:
+    token = secrets.token_urlsafe(12)
+    places[token] = place
+    return token

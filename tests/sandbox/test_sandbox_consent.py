@@ -1,0 +1,142 @@
+"""The authorization endpoint: its page, its checks, the way back. docs/facts/google.md §1.2, §1.3, §1.5."""
+
+import re
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from google_client import ANI, BUDI, CONTACTS, EMAIL, EVENTS, REDIRECT, Client
+
+PATH = "/o/oauth2/v2/auth"
+
+
+def _page(google: Client, asked: dict[str, str]) -> str:
+    answer = google.http.get(google.url + PATH, params=asked)
+    assert answer.status_code == 200
+    return answer.text
+
+
+def test_the_page_says_that_it_is_not_google_and_works_without_script(google: Client) -> None:
+    page = _page(google, google.request())
+    assert "Sandbox: this is not Google" in page
+    assert "<script" not in page
+    assert 'name="viewport"' in page
+
+
+def test_the_page_lets_the_form_redirect_to_the_client(google: Client) -> None:
+    answer = google.http.get(google.url + PATH, params=google.request())
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "form-action" not in policy
+
+
+def test_each_scope_beyond_signing_in_has_a_checkbox(google: Client) -> None:
+    page = _page(google, google.request())
+    assert re.findall(r'type="checkbox" name="scope" value="([^"]+)"', page) == [EVENTS, CONTACTS]
+
+
+def test_a_single_scope_beyond_signing_in_has_none(google: Client) -> None:
+    assert "checkbox" not in _page(google, google.request("openid", CONTACTS))
+
+
+@pytest.mark.parametrize("hint", ["budi@example.com", BUDI])
+def test_login_hint_preselects_the_account(google: Client, hint: str) -> None:
+    page = _page(google, google.request(login_hint=hint))
+    assert re.findall(r'value="(\d+)" required checked', page) == [BUDI]
+
+
+def test_the_form_of_the_page_leads_back_to_the_client(google: Client) -> None:
+    page = _page(google, google.request())
+    found = re.search(r'action="([^"]+)"', page)
+    assert found
+    action = found[1].replace("&amp;", "&")
+    form = {"account": ANI, "decision": "allow", "scope": [CONTACTS]}
+    back = google.http.post(google.url + action, data=form, allow_redirects=False)
+    assert back.headers["Location"].startswith(REDIRECT)
+
+
+def test_the_callback_carries_what_google_sends_in_its_order(google: Client) -> None:
+    back = google.decide(google.request())
+    query = parse_qsl(urlsplit(back.headers["Location"]).query)
+    assert [name for name, _ in query] == ["state", "iss", "code", "scope", "authuser", "prompt"]
+    assert dict(query) | {"code": ""} == {
+        "state": "STATE-1",
+        "iss": "https://accounts.google.com",
+        "code": "",
+        "scope": " ".join(sorted(["openid", EMAIL, CONTACTS, EVENTS])),
+        "authuser": "0",
+        "prompt": "consent",
+    }
+    assert dict(query)["code"].startswith("4/")
+
+
+def test_a_workspace_account_brings_hd(google: Client) -> None:
+    assert google.callback(account="citra@tokocitra.example")["hd"] == "tokocitra.example"
+
+
+def test_state_comes_back_unchanged(google: Client) -> None:
+    assert google.callback(state="a b&c=ä%2F")["state"] == "a b&c=ä%2F"
+
+
+def test_cancel_comes_back_as_access_denied_with_state(google: Client) -> None:
+    back = google.decide(google.request(), decision="cancel")
+    assert dict(parse_qsl(urlsplit(back.headers["Location"]).query)) == {"error": "access_denied", "state": "STATE-1"}
+
+
+def test_a_query_of_the_redirect_uri_is_kept(google: Client) -> None:
+    back = google.decide(google.request(redirect_uri=f"{REDIRECT}?kept=1"))
+    assert dict(parse_qsl(urlsplit(back.headers["Location"]).query))["kept"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("changed", "error"),
+    [
+        ({"client_id": None}, "invalid_request"),
+        ({"redirect_uri": None}, "redirect_uri_mismatch"),
+        ({"redirect_uri": "javascript:alert(1)"}, "redirect_uri_mismatch"),
+        ({"redirect_uri": "javascript://broker.example/%0aalert(1)"}, "redirect_uri_mismatch"),
+        ({"redirect_uri": f"{REDIRECT}#here"}, "redirect_uri_mismatch"),
+        ({"response_type": "token"}, "invalid_request"),
+        ({"scope": None}, "invalid_request"),
+        ({"scope": "openid offline_access"}, "invalid_scope"),
+        ({"prompt": "none consent"}, "invalid_request"),
+        ({"code_challenge_method": "S512"}, "invalid_request"),
+    ],
+)
+def test_a_malformed_request_ends_on_googles_own_page(
+    google: Client, changed: dict[str, str | None], error: str
+) -> None:
+    answer = google.http.get(google.url + PATH, params=google.request(**changed), allow_redirects=False)
+    assert (answer.status_code, error in answer.text) == (400, True)
+    assert "Location" not in answer.headers
+
+
+def test_a_parameter_given_twice_is_refused(google: Client) -> None:
+    query = [*google.request().items(), ("state", "STATE-2")]
+    assert google.http.get(google.url + PATH, params=query).status_code == 400
+
+
+def test_the_form_is_checked_as_the_page_is(google: Client) -> None:
+    assert google.decide(google.request(response_type="token")).status_code == 400
+
+
+@pytest.mark.parametrize("form", [{"decision": "perhaps"}, {"account": "nobody@example.com"}])
+def test_a_decision_of_nobody_or_of_no_kind_is_refused(google: Client, form: dict[str, str]) -> None:
+    assert google.decide(google.request(), **form).status_code == 400
+
+
+def test_a_client_that_the_sandbox_was_not_told_of_is_not_found(start) -> None:
+    google = start(clients={"KNOWN": "SECRET-1"})
+    assert google.http.get(google.url + PATH, params=google.request()).status_code == 401
+    assert google.http.get(google.url + PATH, params=google.request(client_id="KNOWN")).status_code == 200
+
+
+def test_prompt_none_answers_without_a_page(google: Client) -> None:
+    def silent(**parameters: str | None) -> dict[str, str]:
+        asked = google.request(prompt="none", **parameters)
+        back = google.http.get(google.url + PATH, params=asked, allow_redirects=False)
+        return dict(parse_qsl(urlsplit(back.headers["Location"]).query))
+
+    assert silent()["error"] == "login_required"
+    assert silent(login_hint=ANI)["error"] == "consent_required"
+    google.callback()
+    assert silent(login_hint=ANI)["prompt"] == "none"

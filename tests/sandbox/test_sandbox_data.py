@@ -1,0 +1,298 @@
+"""People and Calendar: paging, changes, scopes, errors. docs/facts/google.md §4.6.2, §4.6.3, §5.2, §5.3, §5.8, A.2."""
+
+from typing import Any
+
+import pytest
+from google_client import ANI, AUTH, BUDI, CONTACTS, EVENTS, Client
+
+WEEK = 7 * 24 * 3600
+SYNC = {"requestSyncToken": "true", "pageSize": 1000}
+
+
+@pytest.fixture
+def token(google: Client) -> str:
+    return google.connect()["access_token"]
+
+
+def _all_contacts(google: Client, token: str, **query: Any) -> tuple[list[dict[str, Any]], str | None]:
+    found, page_token = [], None
+    while True:
+        page = google.people(token, pageToken=page_token, **query).json()
+        found += page["connections"]
+        page_token = page.get("nextPageToken")
+        if not page_token:
+            return found, page.get("nextSyncToken")
+
+
+def test_contacts_come_in_pages_each_once(google: Client, token: str) -> None:
+    first = google.people(token).json()
+    assert (len(first["connections"]), first["totalItems"], "nextPageToken" in first) == (100, 260, True)
+    people, _ = _all_contacts(google, token)
+    names = [person["resourceName"] for person in people]
+    assert (len(names), len(set(names))) == (260, 260)
+
+
+def test_a_person_has_only_the_fields_asked_for(google: Client, token: str) -> None:
+    people = google.people(token, personFields="names,emailAddresses", pageSize=1).json()["connections"]
+    assert set(people[0]) == {"resourceName", "etag", "names", "emailAddresses"}
+    assert people[0]["names"][0]["metadata"] == {"primary": True, "source": {"type": "CONTACT", "id": "1"}}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"personFields": ""},
+        {"personFields": "names,secrets"},
+        {"pageSize": 0},
+        {"pageSize": 1001},
+        {"sources": "READ_SOURCE_TYPE_MIND"},
+        {"pageToken": "NOT-ONE"},
+        {"syncToken": "NOT-ONE"},
+        {"surprise": "1"},
+    ],
+)
+def test_a_malformed_listing_is_refused(google: Client, token: str, query: dict[str, Any]) -> None:
+    answer = google.people(token, **query)
+    assert (answer.status_code, answer.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
+
+
+def _sources(google: Client, token: str, **query: str) -> set[str]:
+    fields = ("emailAddresses", "phoneNumbers", "organizations")
+    people, _ = _all_contacts(google, token, personFields=",".join(fields), pageSize=1000, **query)
+    values = [value for person in people for field in fields for value in person.get(field, [])]
+    return {value["metadata"]["source"]["type"] for value in values}
+
+
+def test_values_come_from_the_sources_asked_for(google: Client, token: str) -> None:
+    """Rule P8."""
+    assert _sources(google, token) == {"CONTACT", "PROFILE", "DOMAIN_PROFILE"}
+    assert _sources(google, token, sources="READ_SOURCE_TYPE_CONTACT") == {"CONTACT"}
+
+
+def test_the_quirk_brings_values_of_every_source(google: Client, token: str) -> None:
+    google.quirk(ignore_sources=True)
+    assert _sources(google, token, sources="READ_SOURCE_TYPE_CONTACT") == {"CONTACT", "PROFILE", "DOMAIN_PROFILE"}
+
+
+@pytest.mark.parametrize("changed", [{"personFields": "names"}, {"pageSize": 99}, {"requestSyncToken": "false"}])
+def test_with_a_page_token_all_else_must_stay_the_same(google: Client, token: str, changed: dict[str, Any]) -> None:
+    query: dict[str, Any] = {"pageSize": 100, "requestSyncToken": "true"}
+    page = google.people(token, **query).json()["nextPageToken"]
+    assert google.people(token, pageToken=page, **query).status_code == 200
+    assert google.people(token, pageToken=page, **(query | changed)).status_code == 400
+
+
+def test_a_sync_token_comes_only_when_asked_for_and_at_the_end(google: Client, token: str) -> None:
+    assert _all_contacts(google, token)[1] is None
+    assert "nextSyncToken" not in google.people(token, requestSyncToken="true").json()
+    assert _all_contacts(google, token, requestSyncToken="true")[1]
+
+
+def test_a_sync_token_yields_only_what_changed(google: Client, token: str) -> None:
+    sync = _all_contacts(google, token, **SYNC)[1]
+    assert google.people(token, syncToken=sync, **SYNC).json()["connections"] == []
+    name = {"displayName": "Ani Baru"}
+    google.control("contacts", {"account": ANI, "contact": {"resourceName": "people/c3", "names": [name]}})
+    google.control("contacts", {"account": ANI, "contact": {"resourceName": "people/c5"}, "delete": True})
+    added = google.control("contacts", {"account": "ani@example.com", "contact": {"names": [name]}}).json()["id"]
+    changes = google.people(token, syncToken=sync, **SYNC).json()
+    by_name = {person["resourceName"]: person for person in changes["connections"]}
+    assert set(by_name) == {"people/c3", "people/c5", added}
+    assert by_name["people/c5"]["metadata"]["deleted"] is True
+    assert by_name["people/c3"]["names"][0]["displayName"] == "Ani Baru"
+    assert google.people(token, syncToken=changes["nextSyncToken"], **SYNC).json()["connections"] == []
+
+
+def test_a_full_reading_has_no_deleted_person(google: Client, token: str) -> None:
+    google.control("contacts", {"account": ANI, "contact": {"resourceName": "people/c5"}, "delete": True})
+    people, _ = _all_contacts(google, token)
+    assert "people/c5" not in {person["resourceName"] for person in people}
+
+
+def test_a_change_during_a_reading_belongs_to_the_next(google: Client, token: str) -> None:
+    query = SYNC | {"pageSize": 200}
+    page = google.people(token, **query).json()["nextPageToken"]
+    google.control("contacts", {"account": ANI, "contact": {"resourceName": "people/c1", "nicknames": []}})
+    sync = google.people(token, pageToken=page, **query).json()["nextSyncToken"]
+    changes = google.people(token, syncToken=sync, **query).json()["connections"]
+    assert [person["resourceName"] for person in changes] == ["people/c1"]
+
+
+def test_with_a_sync_token_all_else_must_stay_the_same(google: Client, token: str) -> None:
+    sync = _all_contacts(google, token, **SYNC)[1]
+    assert google.people(token, syncToken=sync, **(SYNC | {"personFields": "names"})).status_code == 400
+
+
+def test_a_sync_token_lives_a_week_from_the_full_reading(google: Client, clock) -> None:
+    answer = google.connect()
+    sync = _all_contacts(google, answer["access_token"], **SYNC)[1]
+    clock.now += WEEK
+    token = google.refresh(answer["refresh_token"]).json()["access_token"]
+    renewed = google.people(token, syncToken=sync, **SYNC).json()["nextSyncToken"]
+    clock.now += 1
+    assert _reason(google.people(token, syncToken=renewed, **SYNC)) == "EXPIRED_SYNC_TOKEN"
+
+
+def test_another_accounts_sync_token_is_not_known(google: Client, token: str) -> None:
+    sync = _all_contacts(google, token, **SYNC)[1]
+    budi = google.connect(account=BUDI)["access_token"]
+    assert google.people(budi, syncToken=sync, **SYNC).status_code == 400
+
+
+def _reason(answer: Any) -> str:
+    return answer.json()["error"]["details"][0]["reason"]
+
+
+def test_contacts_need_a_contacts_scope(google: Client) -> None:
+    """Rule P7, §5.8: both envelopes in one body."""
+    token = google.connect("openid", f"{AUTH}contacts.other.readonly")["access_token"]
+    answer = google.people(token)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["status"]) == (403, "PERMISSION_DENIED")
+    assert _reason(answer) == "ACCESS_TOKEN_SCOPE_INSUFFICIENT"
+    assert error["errors"][0]["reason"] == "insufficientPermissions"
+
+
+def test_a_bad_token_is_401_in_each_services_envelope(google: Client) -> None:
+    people, events = google.people("ya29.NOT-ONE"), google.events("ya29.NOT-ONE")
+    assert (people.status_code, people.json()["error"]["status"]) == (401, "UNAUTHENTICATED")
+    assert (events.status_code, events.json()["error"]["errors"][0]["reason"]) == (401, "authError")
+
+
+def _all_events(
+    google: Client, token: str, calendar: str = "primary", **query: Any
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    found, page = [], {"nextPageToken": None}
+    while "nextPageToken" in page:
+        page = google.events(token, calendar, pageToken=page["nextPageToken"], **query).json()
+        found += page["items"]
+    return found, page
+
+
+def test_events_come_in_pages_and_end_with_a_sync_token(google: Client, token: str) -> None:
+    first = google.events(token).json()
+    assert (first["kind"], first["accessRole"], len(first["items"])) == ("calendar#events", "owner", 250)
+    assert "nextSyncToken" not in first
+    events, last = _all_events(google, token)
+    assert (len(events), len({event["id"] for event in events})) == (303, 303)
+    assert "nextSyncToken" in last
+
+
+def test_the_seed_has_each_kind_of_event(google: Client, token: str) -> None:
+    events = {event["id"]: event for event in _all_events(google, token, maxResults=2500)[0]}
+    assert events["stocktake"]["start"] == {"date": "2026-12-31"}
+    assert len(events["call1"]["attendees"]) == 2
+    assert "recurrence" in events["weekly"]
+    assert [e["id"] for e in events.values() if e["status"] == "cancelled"] == ["weekly_20261215T030000Z"]
+
+
+def test_cancelled_events_show_when_asked_for(google: Client, token: str) -> None:
+    plain = {event["id"] for event in _all_events(google, token)[0]}
+    deleted = {event["id"] for event in _all_events(google, token, showDeleted="true")[0]}
+    assert deleted - plain == {"calledoff"}
+
+
+def test_single_events_are_instances(google: Client, token: str) -> None:
+    events = _all_events(google, token, singleEvents="true")[0]
+    assert len([event for event in events if event.get("recurringEventId") == "weekly"]) == 3
+    assert not any("recurrence" in event for event in events)
+
+
+def test_events_of_a_span_of_time(google: Client, token: str) -> None:
+    span = {"timeMin": "2026-12-02T00:00:00+07:00", "timeMax": "2026-12-04T00:00:00Z", "singleEvents": "true"}
+    assert [event["id"] for event in _all_events(google, token, **span)[0]] == ["call1", "call2"]
+
+
+def test_a_sync_token_of_events_yields_changes_and_cancellations(google: Client, token: str) -> None:
+    sync = _all_events(google, token)[1]["nextSyncToken"]
+    assert google.events(token, syncToken=sync).json()["items"] == []
+    google.control("contacts", {"account": ANI, "event": {"id": "call7", "summary": "Moved"}})
+    google.control("contacts", {"account": ANI, "event": {"id": "call8"}, "delete": True})
+    changes = {event["id"]: event for event in google.events(token, syncToken=sync).json()["items"]}
+    assert (changes["call7"]["summary"], changes["call8"]["status"]) == ("Moved", "cancelled")
+    assert len(changes) == 2
+
+
+@pytest.mark.parametrize(
+    "query", [{"timeMin": "2026-12-01T00:00:00Z"}, {"q": "call"}, {"orderBy": "updated"}, {"showDeleted": "false"}]
+)
+def test_a_sync_token_forbids_other_parameters(google: Client, token: str, query: dict[str, str]) -> None:
+    sync = _all_events(google, token)[1]["nextSyncToken"]
+    answer = google.events(token, syncToken=sync, **query)
+    assert (answer.status_code, answer.json()["error"]["errors"][0]["reason"]) == (400, "badRequest")
+
+
+def test_an_unknown_sync_token_of_events_asks_for_a_full_reading(google: Client, token: str) -> None:
+    answer = google.events(token, syncToken="NOT-ONE")
+    assert answer.status_code == 410
+    assert answer.json()["error"]["errors"][0]["reason"] == "fullSyncRequired"
+
+
+def test_a_free_busy_token_gets_no_titles(google: Client) -> None:
+    """Rule C3."""
+    token = google.connect("openid", f"{AUTH}calendar.events.freebusy")["access_token"]
+    page = google.events(token).json()
+    assert page["accessRole"] == "freeBusyReader"
+    allowed = {"kind", "id", "status", "start", "end", "transparency", "recurringEventId", "originalStartTime"}
+    assert {name for event in page["items"] for name in event} <= allowed
+
+
+HOLIDAYS = "id.indonesian%23holiday@group.v.calendar.google.com"
+
+
+@pytest.mark.parametrize(
+    ("scope", "calendar", "status"),
+    [
+        ("calendar", "primary", 200),
+        ("calendar.readonly", HOLIDAYS, 200),
+        ("calendar.events", "ani@example.com", 200),
+        ("calendar.events.readonly", "team-ani@group.calendar.google.com", 200),
+        ("calendar.events.owned", "primary", 200),
+        ("calendar.events.owned.readonly", HOLIDAYS, 404),
+        ("calendar.events.public.readonly", HOLIDAYS, 200),
+        ("calendar.events.public.readonly", "primary", 404),
+        ("calendar.app.created", "primary", 404),
+        ("calendar.events.freebusy", "primary", 200),
+        ("calendar.events.readonly", "budi@example.com", 404),
+        ("calendar.calendarlist.readonly", "primary", 403),
+        ("calendar.freebusy", "primary", 403),
+        ("contacts.readonly", "primary", 403),
+    ],
+)
+def test_each_scope_reaches_its_calendars(google: Client, scope: str, calendar: str, status: int) -> None:
+    """The nine scopes of A.2 and their reach (rule C3)."""
+    token = google.connect("openid", AUTH + scope)["access_token"]
+    assert google.events(token, calendar).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("scope", "status"),
+    [
+        ("calendar", 200),
+        ("calendar.calendarlist", 200),
+        ("calendar.calendarlist.readonly", 200),
+        ("calendar.readonly", 200),
+        ("calendar.events", 403),
+        ("calendar.events.readonly", 403),
+    ],
+)
+def test_the_calendar_list_is_not_opened_by_event_scopes(google: Client, scope: str, status: int) -> None:
+    """Rule C2."""
+    token = google.connect("openid", AUTH + scope)["access_token"]
+    assert google.get("/calendar/v3/users/me/calendarList", token).status_code == status
+
+
+def test_the_calendar_list_names_the_primary_one(google: Client) -> None:
+    token = google.connect("openid", f"{AUTH}calendar.readonly")["access_token"]
+    first = google.get("/calendar/v3/users/me/calendarList", token, maxResults=2).json()
+    rest = google.get(
+        "/calendar/v3/users/me/calendarList", token, maxResults=2, pageToken=first["nextPageToken"]
+    ).json()
+    entries = [*first["items"], *rest["items"]]
+    assert [entry["id"] for entry in entries if entry.get("primary")] == ["ani@example.com"]
+    assert [entry["accessRole"] for entry in entries] == ["owner", "owner", "reader"]
+
+
+def test_each_account_has_its_own(google: Client) -> None:
+    answer = google.connect("openid", CONTACTS, EVENTS, account=BUDI)
+    assert google.people(answer["access_token"]).json()["totalItems"] == 8
