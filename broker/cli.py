@@ -164,7 +164,7 @@ def keys() -> None:
 def keys_generate(source: str | None) -> None:
     """Make the source that BROKER_KEYS names: a file:/path (mode 0600, never overwritten) or a value for env:NAME."""
     from broker.app import environment
-    from broker.vault import generate_key, write_key_file
+    from broker.keyring import generate_key, write_key_file
 
     source = source or environment().get("BROKER_KEYS", "")
     kind, _, rest = source.partition(":")

@@ -86,14 +86,23 @@ class _Walk:
         self.token = self.step("It gets an access token (client credentials)", self.authenticate)
         self.console.print("\n[bold]Google[/bold]")
         url = self.step("The sales app asks for contacts and calendar", self.begin)
-        callback = self.step("Ani ticks contacts and calendar; at Google she unticks the calendar", lambda: self.consent(url))
-        connection = self.step("The sales app's server confirms: only now the code is exchanged", lambda: self.confirm(callback))
+        callback = self.step(
+            "Ani ticks contacts and calendar; at Google she unticks the calendar", lambda: self.consent(url)
+        )
+        connection = self.step(
+            "The sales app's server confirms: only now the code is exchanged", lambda: self.confirm(callback)
+        )
         self.step("A sync job reads her contacts, page by page", lambda: self.read_contacts(connection))
         self.step("Only what changed since", lambda: self.read_changes(connection))
-        self.step("The calendar is refused: she did not grant it; Google was not asked", lambda: self.refused(connection))
+        self.step(
+            "The calendar is refused: she did not grant it; Google was not asked", lambda: self.refused(connection)
+        )
         self.step("Another client, not allowed this connector, is refused", lambda: self.other_client(connection))
         self.step("Contacts are withdrawn: from this answer on no data", lambda: self.withdraw(connection))
-        self.step("It was the last one: Google was told, the keys destroyed, here is the receipt", lambda: self.receipt(connection))
+        self.step(
+            "It was the last one: Google was told, the keys destroyed, here is the receipt",
+            lambda: self.receipt(connection),
+        )
         self.step("At Google no token is left", self.nothing_left)
         self.console.print("\n[bold green]Every step held.[/bold green]")
         return self.client
@@ -134,12 +143,19 @@ class _Walk:
         browser = Browser()
         page = browser.get(url)
         _expect(page.status == 200 and "Toko Maju" in page.text, "the consent page names who asks", page)
-        sent = browser.post(url, [("decision", "approve"), ("connector", "google_contacts"), ("connector", "google_calendar")])
+        sent = browser.post(
+            url, [("decision", "approve"), ("connector", "google_contacts"), ("connector", "google_calendar")]
+        )
         _expect(sent.status == 303, "the browser was sent to Google", sent)
         google = sent.headers["location"]
         asked = _query(google)["scope"].split()
         ticked = [scope for scope in asked if "calendar" not in scope]
-        form = [*_form(browser.get(google).text), ("account", ANI), ("decision", "allow"), *(("scope", s) for s in ticked)]
+        form = [
+            *_form(browser.get(google).text),
+            ("account", ANI),
+            ("decision", "allow"),
+            *(("scope", s) for s in ticked),
+        ]
         back = browser.post(google, form)
         home = browser.get(back.headers["location"])
         _expect(home.status == 303, "the callback sends the browser home", home)
@@ -155,7 +171,9 @@ class _Walk:
         _expect(answer.status == 200, "it is confirmed", answer)
         connection = answer.json()["connection"]
         missing = {grant["connector"]: grant["missing_scopes"] for grant in connection["grants"]}
-        _expect(not missing["google_contacts"] and bool(missing["google_calendar"]), "grants say what is missing", answer)
+        _expect(
+            not missing["google_contacts"] and bool(missing["google_calendar"]), "grants say what is missing", answer
+        )
         return connection["id"], f"account {connection['account']['label']}; google_calendar lacks its scope"
 
     def read_contacts(self, connection: str) -> tuple[str, str]:

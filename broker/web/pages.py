@@ -28,7 +28,7 @@ ERRORS = {
     "id": {
         "title": "Tidak berhasil",
         "provider_unavailable": "Layanan sedang tidak menjawab. Silakan coba lagi beberapa menit lagi.",
-        "other": "Tautan ini sudah dipakai, kedaluwarsa, atau bukan untuk peramban ini. Silakan mulai lagi di aplikasi.",
+        "other": "Tautan ini sudah dipakai, kedaluwarsa, atau bukan untuk peramban ini. Mulailah lagi di aplikasi.",
         "reference": "Referensi",
     },
 }

@@ -1,0 +1,202 @@
+"""Operations: which provider API methods there are, as data. Pure, but for `load`, which reads a file that we ship.
+
+An operation says its HTTP method, URL template, parameters and the scopes of which the provider accepts any one. The
+broker never forwards a caller's URL: it builds one from an operation and checked parameters, so that nothing must be
+parsed and nothing is ambiguous (docs/adr/0003, docs/facts/google.md §4.4). Whatever is not listed is denied.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.resources import files
+from typing import Any, NamedTuple
+from urllib.parse import quote, unquote, urlsplit
+
+from broker.errors import OperationDenied
+
+Values = Mapping[str, str | Sequence[str]]
+"""Parameter name → text, or several texts where it may be repeated."""
+
+_VARIABLE = re.compile(r"\{(\+?)([A-Za-z0-9_.]+)\}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_RAW_SEGMENT = re.compile(r"(?:[A-Za-z0-9._~!$'()*+,=:@-]|%(?!2[5EeFf]|5[Cc]|[01])[0-9A-Fa-f]{2})+")
+"""One segment of a raw path: no encoded slash, backslash, dot, percent or control character, no `;` (INP-01…04)."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What one parameter of an operation may be; everything else is denied."""
+
+    location: str = "query"
+    required: bool = False
+    repeated: bool = False
+    pattern: str | None = None
+    choices: frozenset[str] | None = None
+    minimum: int | None = None
+    maximum: int | None = None
+    kind: str = "string"
+
+    def admits(self, value: str) -> bool:
+        """Whether one value is of this parameter's kind, within its bounds, and holds no control character."""
+        if _CONTROL.search(value) or (self.choices is not None and value not in self.choices):
+            return False
+        if self.kind == "boolean":
+            return value in ("true", "false")
+        if self.kind == "integer":
+            return re.fullmatch(r"-?[0-9]{1,19}", value) is not None and self._within(int(value))
+        return self.pattern is None or re.search(self.pattern, value) is not None
+
+    def _within(self, number: int) -> bool:
+        return (self.minimum is None or number >= self.minimum) and (self.maximum is None or number <= self.maximum)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One provider API method."""
+
+    id: str
+    method: str
+    origin: str
+    template: str
+    """Path with `{x}` (one segment) and `{+x}` (several, as its parameter's pattern has them)."""
+    scopes: frozenset[str]
+    """The provider accepts any one of these."""
+    parameters: Mapping[str, Parameter] = field(repr=False)
+    flat: str = ""
+    """The template with one variable a segment, by which a URL is matched; empty where `template` is flat already."""
+
+    def url(self, values: Values) -> str:
+        """The one URL of these parameters. Raises `OperationDenied` for one that is unknown, missing or refused."""
+        for name, value in values.items():
+            self._check(name, value)
+        absent = [name for name, known in self.parameters.items() if known.required and name not in values]
+        if absent:
+            raise OperationDenied(f"The operation {self.id} needs the parameter {absent[0]}.")
+        path = _VARIABLE.sub(lambda found: self._expanded(found, values), self.template)
+        in_path = {found[2] for found in _VARIABLE.finditer(self.template)}
+        query = [
+            f"{quote(name, safe='')}={quote(item, safe='')}"
+            for name, value in values.items()
+            if name not in in_path
+            for item in ([value] if isinstance(value, str) else value)
+        ]
+        return self.origin + path + ("?" + "&".join(query) if query else "")
+
+    def _check(self, name: str, value: str | Sequence[str]) -> None:
+        known = self.parameters.get(name)
+        items = [value] if isinstance(value, str) else value
+        if known is None or (len(items) != 1 and not known.repeated) or not all(map(known.admits, items)):
+            raise OperationDenied(f"The parameter {name[:64]} is not one that {self.id} may be called with.")
+
+    def _expanded(self, found: re.Match[str], values: Values) -> str:
+        value = values.get(found[2])
+        segments = (value.split("/") if found[1] else [value]) if isinstance(value, str) else []
+        if not segments or any(segment in ("", ".", "..") for segment in segments):
+            raise OperationDenied(f"The parameter {found[2]} of {self.id} is not a name.")
+        return "/".join(quote(segment, safe="") for segment in segments)
+
+    @cached_property
+    def segments(self) -> tuple["_Segment", ...]:
+        return tuple(_Segment.parse(text) for text in (self.flat or self.template).split("/")[1:])
+
+
+class _Segment(NamedTuple):
+    """A literal, or a variable between a literal prefix and suffix."""
+
+    prefix: str
+    is_variable: bool
+    suffix: str
+
+    @classmethod
+    def parse(cls, text: str) -> "_Segment":
+        prefix, brace, rest = text.partition("{")
+        return cls(prefix, bool(brace), rest.rpartition("}")[2])
+
+    def fits(self, raw: str) -> bool:
+        if not self.is_variable:
+            return raw == self.prefix
+        inner = raw[len(self.prefix) : len(raw) - len(self.suffix)]
+        return bool(inner) and raw == self.prefix + inner + self.suffix
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """A literal wins over a variable with a literal beside it, and that over a bare one (§4.3)."""
+        if not self.is_variable:
+            return (2, 0)
+        return (1, len(self.prefix + self.suffix)) if self.prefix or self.suffix else (0, 0)
+
+
+class Catalog:
+    """Operations by id, and by method and URL."""
+
+    def __init__(self, operations: Iterable[Operation]) -> None:
+        self._by_id = {operation.id: operation for operation in operations}
+        self._by_shape: dict[tuple[str, str, int], list[Operation]] = {}
+        for operation in self._by_id.values():
+            self._by_shape.setdefault(_shape(operation), []).append(operation)
+
+    @classmethod
+    def merged(cls, *catalogs: "Catalog") -> "Catalog":
+        return cls(operation for catalog in catalogs for operation in catalog)
+
+    def __iter__(self) -> Any:  # noqa: ANN401 - an iterator of Operation
+        return iter(self._by_id.values())
+
+    def operation(self, operation_id: str) -> Operation:
+        """Raises `OperationDenied` for one that is not listed."""
+        try:
+            return self._by_id[operation_id]
+        except KeyError:
+            raise OperationDenied("No such operation is listed.") from None
+
+    def match(self, method: str, url: str) -> Operation:
+        """The operation of a method and a raw URL without query. Raises `OperationDenied` where there is none.
+
+        Nothing is decoded or normalised before it is matched: a path that could be read in two ways is denied.
+        """
+        parts = urlsplit(url)
+        raw = parts.path.split("/")[1:]
+        well_formed = url == f"{parts.scheme}://{parts.netloc}{parts.path}" and all(map(_is_plain, raw))
+        shape = (method, f"{parts.scheme}://{parts.netloc}", len(raw))
+        candidates = self._by_shape.get(shape, ()) if well_formed else ()
+        fitting = [operation for operation in candidates if _fits(operation, raw)]
+        if not fitting:
+            raise OperationDenied("No operation has this method and address.")
+        return max(fitting, key=lambda operation: [segment.rank for segment in operation.segments])
+
+
+def load(name: str) -> Catalog:
+    """A table that we ship, compiled by `scripts/compile_operations.py` (docs/facts/google.md §4.4)."""
+    table = json.loads(files("broker.providers").joinpath(f"catalog/{name}.json").read_text())
+    return Catalog(_operation(table, name, entry) for name, entry in table["methods"].items())
+
+
+def _operation(table: Mapping[str, Any], name: str, entry: Mapping[str, Any]) -> Operation:
+    return Operation(
+        id=f"{table['api']}.{name}",
+        method=entry["method"],
+        origin=table["origin"],
+        template=entry["template"],
+        scopes=frozenset(table["scopes"][number] for number in table["sets"][entry["set"]]),
+        parameters={name: _parameter(given) for name, given in entry.get("parameters", {}).items()},
+        flat=entry.get("flat", ""),
+    )
+
+
+def _parameter(given: Mapping[str, Any]) -> Parameter:
+    choices = given.get("choices")
+    return Parameter(**{**given, "choices": frozenset(choices) if choices is not None else None})
+
+
+def _shape(operation: Operation) -> tuple[str, str, int]:
+    return operation.method, operation.origin, len(operation.segments)
+
+
+def _fits(operation: Operation, raw: Sequence[str]) -> bool:
+    return all(segment.fits(text) for segment, text in zip(operation.segments, raw, strict=True))
+
+
+def _is_plain(segment: str) -> bool:
+    return _RAW_SEGMENT.fullmatch(segment) is not None and unquote(segment) not in (".", "..")
