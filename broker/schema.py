@@ -18,7 +18,7 @@ def upgrade(database: Database) -> None:
     """Idempotent. Several at once are put in order by a lock; each kind of database has its own."""
     from alembic import command
 
-    config = _config(database)
+    config = alembic_config(database)
     with database.engine.connect() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": 0x62726F6B6572})
@@ -37,7 +37,7 @@ def is_current(database: Database) -> bool:
         return bool(session.scalar(text("SELECT version_num FROM alembic_version")) == HEAD)
 
 
-def _config(database: Database) -> "Config":
+def alembic_config(database: Database) -> "Config":
     from alembic.config import Config
 
     import migrations
