@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from google_client import Client
 
 from broker.sandbox.google import create_google
 from broker.sandbox.serve import Running
+from tests.sandbox.google_client import Client
 
 
 @dataclass

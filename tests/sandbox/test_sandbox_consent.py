@@ -4,7 +4,8 @@ import re
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from google_client import ANI, BUDI, CONTACTS, EMAIL, EVENTS, REDIRECT, Client
+
+from tests.sandbox.google_client import ANI, BUDI, CONTACTS, EMAIL, EVENTS, REDIRECT, Client
 
 PATH = "/o/oauth2/v2/auth"
 

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from google_client import ANI, AUTH, BUDI, CONTACTS, EVENTS, Client
+
+from tests.sandbox.google_client import ANI, AUTH, BUDI, CONTACTS, EVENTS, Client
 
 WEEK = 7 * 24 * 3600
 SYNC = {"requestSyncToken": "true", "pageSize": 1000}

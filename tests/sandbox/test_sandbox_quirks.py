@@ -4,12 +4,12 @@ import time
 
 import pytest
 import requests
-from google_client import ANI, BUDI, CONTACTS, EMAIL, EVENTS, Client, scopes
 from joserfc.errors import JoseError
 
 from broker.sandbox import quirks
 from broker.sandbox.google import ORIGINS
 from broker.sandbox.serve import origins
+from tests.sandbox.google_client import ANI, BUDI, CONTACTS, EMAIL, EVENTS, Client, scopes
 
 
 def test_an_unknown_quirk_is_refused_and_the_known_are_listed(google: Client) -> None:

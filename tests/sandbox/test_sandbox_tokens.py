@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from google_client import ANI, BUDI, CONTACTS, EMAIL, EVENTS, REDIRECT, Client, scopes
 
 from broker.sandbox.id_tokens import at_hash
+from tests.sandbox.google_client import ANI, BUDI, CONTACTS, EMAIL, EVENTS, REDIRECT, Client, scopes
 
 Start = Callable[..., Client]
 
