@@ -141,7 +141,7 @@ class Vault:
         ciphertext = AESGCM(message.key).encrypt(message.nonce, plaintext, associated)
         return MAGIC + dek_id + salt + message.commitment + ciphertext
 
-    def open(self, keys: Keys, *, tenant: str, connection: str, column: str, version: int, blob: bytes) -> bytes:
+    def open(self, keys: Keys, *, tenant: str, connection: str, column: str, version: int, blob: bytes | None) -> bytes:
         """What `seal` was given; one SELECT."""
         _Sealed.parse(blob)
         rows = key_rows(_database(keys), tenant, connection)
@@ -150,7 +150,7 @@ class Vault:
         )
 
     def open_prefetched(
-        self, *, tenant: str, connection: str, column: str, version: int, blob: bytes, rows: KeyRows | None
+        self, *, tenant: str, connection: str, column: str, version: int, blob: bytes | None, rows: KeyRows | None
     ) -> bytes:
         """`open`, where the caller's own SELECT fetched the key rows; None if there were none."""
         sealed = _Sealed.parse(blob)

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tpb1_reference import entry
 
 import broker.models  # noqa: F401 - declares the tables
 from broker.db import Base, Database
 from broker.vault import KeyRing, Vault
+from tests.vault.tpb1_reference import entry
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

@@ -7,12 +7,12 @@ import stat
 from pathlib import Path
 
 import pytest
-from tpb1_reference import entry, key_of
 
 from broker.errors import ConfigurationError, Unavailable
 from broker.keyring import generate_key, write_key_file
 from broker.secret import Secret
 from broker.vault import KeyRing, Undecryptable
+from tests.vault.tpb1_reference import entry, key_of
 
 K1, K2 = entry("k1", b"KEK-1"), entry("k2", b"KEK-2")
 TEXT = K1.partition(":")[2]

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import event, insert, select, text, update
 from sqlalchemy.orm import Session
-from tpb1_reference import entry
 
 from broker.db import Database
 from broker.keyring import KEY_COLUMNS, WRAPPED_BY, KeyRows
 from broker.models import ConnectionKey, TenantKey
 from broker.vault import KeyRing, Undecryptable, Vault
+from tests.vault.tpb1_reference import entry
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PLACE: dict[str, Any] = {"tenant": "acme", "connection": "con_1", "column": "refresh_token", "version": 7}

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.orm import Session
-from tpb1_reference import entry, key_of, lp
 
 from broker.db import Database
 from broker.errors import ConfigurationError, Unavailable
 from broker.keyring import TenantRow, Unwrapped
 from broker.models import ConnectionKey, KeyCheck, TenantKey
 from broker.vault import KeyRing, Undecryptable, Vault
+from tests.vault.tpb1_reference import entry, key_of, lp
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 MINE: dict[str, Any] = {"tenant": "acme", "connection": "con_1"}

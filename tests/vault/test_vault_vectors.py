@@ -4,10 +4,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-import tpb1_reference as reference
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
+import tests.vault.tpb1_reference as reference
 from broker.db import Database
 from broker.models import ConnectionKey, TenantKey
 from broker.vault import KeyRing, Undecryptable, Vault, lp
