@@ -210,6 +210,10 @@ class Connection(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     activated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    suspended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Suspended by a caller, who alone resumes it."""
+    provider_suspended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Suspended by the provider: ended by the provider or a new connect."""
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     __table_args__ = (
         UniqueConstraint("tenant", "subject", "app_id", "account_index", "live", name="uq_connections_live"),
@@ -232,8 +236,9 @@ class Grant(Base):
     """Granted to this connector at confirm; what a later answer adds is not part of it."""
     fields: Mapped[dict[str, list[str]]] = mapped_column(JSON)
     """resource → fields that the consent page named."""
-    assets: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
-    """[{"id", "label"}], or "all" where the page said all; NULL denies."""
+    assets: Mapped[bytes | None] = mapped_column(Blob)
+    """Sealed {"offered", "chosen"} (`broker.connections.assets`); NULL where the resource hangs on none."""
+    assets_version: Mapped[int] = mapped_column(Integer, default=0)
     session_id: Mapped[str] = mapped_column(SHORT)
     consent_text_hash: Mapped[str] = mapped_column(String(64))
     locale: Mapped[str] = mapped_column(String(8))

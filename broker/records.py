@@ -17,7 +17,7 @@ from sqlalchemy import or_, update
 
 from broker import scopes
 from broker.clients import Caller
-from broker.connections import refresh, use
+from broker.connections import assets, refresh, use
 from broker.connections.read import open_account
 from broker.connections.use import Standing
 from broker.errors import (
@@ -113,19 +113,23 @@ def decide(broker: Broker, standing: Standing, asset: str | None) -> Decision:
             missing_scopes=list(outcome.missing_scopes),
             source="broker",
         )
-    return Decision(provider, resource, operation, effective, _asset(resource, grant.assets, asset), outcome)
+    return Decision(provider, resource, operation, effective, _asset(broker, standing, resource, asset), outcome)
 
 
-def _asset(resource: Resource, granted: Any, asked: str | None) -> str | None:  # noqa: ANN401 - a JSON column
+def _asset(broker: Broker, standing: Standing, resource: Resource, asked: str | None) -> str | None:
     """The granted asset to read. No list means that nothing was granted, never that all is."""
-    ids = [entry["id"] for entry in granted] if isinstance(granted, list) else []
+    if resource.asset_kind is None:
+        if asked is not None:
+            raise NotGranted("This connector reads no single asset.")
+        return None
+    with broker.database.read() as session:
+        granted = assets.opened(broker, session, standing.connection, standing.grant)
+    ids = granted.chosen_ids()
     if asked is not None and asked not in ids:
         raise NotGranted("This asset is not among those that the user granted.")
-    if resource.asset is None:
-        return None
     if asked is None and len(ids) != 1:
         detail = "Name the asset to read." if ids else "The user has not chosen an asset yet."
-        raise AssetRequired(detail, assets=granted if ids else [])
+        raise AssetRequired(detail, assets=[asdict(entry) for entry in granted.chosen or ()])
     return asked or ids[0]
 
 

@@ -7,21 +7,21 @@ probed before it counts.
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from broker.config import origin
+from broker.connections.assets import Assets, choose, seal
 from broker.connections.begin import connector_scopes, end_session
 from broker.connections.owe import authorization
 from broker.connections.read import seal_account
 from broker.connections.tokens import freshness, store_tokens, token_status
 from broker.errors import ConnectionRevoked, ProviderUnavailable
 from broker.models import Connection, ConnectSession, Grant
-from broker.providers.base import Account, Provider
+from broker.providers.base import Account
 from broker.runtime import Broker
 from broker.secret import fresh_id
 from broker.upstream import TokenAnswer, TokenRefused
@@ -37,6 +37,8 @@ class Exchanged:
     account: Account
     account_index: bytes
     granted: frozenset[str]
+    assets: Mapping[str, Assets] = field(default_factory=dict)
+    """connector → what the provider reports to choose from."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +94,8 @@ def _activate_once(
         if told.told_at and row.began_at and told.told_at >= row.began_at and told.told_at != probed:
             return _Told(told.told_at, told.telling_until)
         connection = _connection(broker, session, row, exchanged)
-        provider = broker.provider(row.provider)
         dropped = [
-            entry for name in row.ticked for entry in _grant(broker, session, row, connection, provider, name, assets)
+            entry for name in row.ticked for entry in _grant(broker, session, row, connection, exchanged, name, assets)
         ]
         row.connection_id = connection.id
         end_session(broker, session, row, "confirmed")
@@ -176,13 +177,13 @@ def live_of(session: Session, row: ConnectSession, account_index: bytes) -> Conn
 def _update(
     broker: Broker, session: Session, connection: Connection, row: ConnectSession, exchanged: Exchanged
 ) -> None:
-    """Scopes are replaced, never merged; a suspension by a caller outlives a reconnect."""
+    """Scopes are replaced, never merged. A reconnect ends the provider's suspension, not a caller's."""
     now, answer = broker.clock(), exchanged.answer
     requested = set(connection.requested_scopes) | set(row.requested_scopes)
     connection.requested_scopes = sorted(requested)
     connection.confirmed_scopes = connection.granted_scopes = sorted(exchanged.granted & requested)
-    if connection.state == "reconnect_required":
-        connection.state = "active"
+    connection.provider_suspended_at = None
+    connection.state = "suspended" if connection.suspended_at else "active"
     connection.activated_at = now
     connection.fence += 1
     connection.lease_until, connection.refresh_inflight = None, False
@@ -197,47 +198,38 @@ def _grant(
     session: Session,
     row: ConnectSession,
     connection: Connection,
-    provider: Provider,
+    exchanged: Exchanged,
     connector_name: str,
     assets: Mapping[str, Sequence[str]],
 ) -> list[tuple[str, str]]:
     """Record what the user allowed this connector; an earlier grant of it is replaced. Gives the dropped assets."""
-    now, connector = broker.clock(), broker.connector(connector_name)
+    now, connector, provider = broker.clock(), broker.connector(connector_name), broker.provider(row.provider)
     earlier = select(Grant).where(
         Grant.connection_id == connection.id, Grant.connector == connector_name, Grant.live.is_(True)
     )
     for old in session.scalars(earlier).all():
         old.live, old.withdrawn_at = None, now
     session.flush()
-    chosen, dropped = _assets(provider.resources[connector.reads.resource].asset, assets.get(connector_name))
+    resource = provider.resources[connector.reads.resource]
+    chosen, dropped = choose(resource, exchanged.assets.get(connector_name, Assets()), assets.get(connector_name))
     fields = {connector.reads.resource: list(connector.reads.fields)}
     if connector.choices:
         fields[connector.choices.resource] = list(connector.choices.fields)
-    session.add(
-        Grant(
-            id=fresh_id("gra"),
-            connection_id=connection.id,
-            connector=connector_name,
-            live=True,
-            scopes=sorted(set(connector_scopes(connector, provider)) & set(connection.confirmed_scopes)),
-            fields=fields,
-            assets=chosen,
-            session_id=row.id,
-            consent_text_hash=row.consent_text_hash or "",
-            locale=row.locale,
-            purpose=row.purpose,
-            granted_at=now,
-        )
+    grant = Grant(
+        id=fresh_id("gra"),
+        connection_id=connection.id,
+        connector=connector_name,
+        live=True,
+        scopes=sorted(set(connector_scopes(connector, provider)) & set(connection.confirmed_scopes)),
+        fields=fields,
+        assets_version=0,
+        session_id=row.id,
+        consent_text_hash=row.consent_text_hash or "",
+        locale=row.locale,
+        purpose=row.purpose,
+        granted_at=now,
     )
+    if resource.asset_kind is not None:
+        seal(broker, session, connection, grant, chosen)
+    session.add(grant)
     return [(connector_name, asset) for asset in dropped]
-
-
-def _assets(default: str | None, asked: Sequence[str] | None) -> tuple[list[dict[str, Any]] | None, list[str]]:
-    """(assets of the grant, ids asked for that are not on offer). A resource that hangs on no asset has none."""
-    if default is None:
-        return [], list(asked or ())
-    offered = {"id": default, "label": default}
-    if asked is None:
-        return [offered], []
-    chosen = [offered] if default in asked else None
-    return chosen, [asset for asset in asked if asset != default]

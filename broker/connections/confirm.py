@@ -8,7 +8,7 @@ obtained becomes an orphan, and a duty tells the provider (I5). A repeated confi
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from broker import scopes
 from broker.clients import Caller
 from broker.config import origin
 from broker.connections.activate import Activated, Exchanged, TokenDead, activate, live_of
+from broker.connections.assets import reported
 from broker.connections.begin import TICKET_LIFETIME, end_session, open_flow, seal_flow
 from broker.connections.tokens import orphan
 from broker.errors import (
@@ -99,6 +100,7 @@ def _carry_out(broker: Broker, claim: _Claimed, assets: Mapping[str, Sequence[st
         answer = _exchange(broker, claim)
         exchanged = _checked(broker, claim, answer)
         _judge(broker, claim.row, exchanged)
+        exchanged = _with_assets(broker, claim.row, exchanged)
         return activate(broker, claim.row.id, exchanged, assets)
     except ConsentAgain:
         raise _reopened(broker, claim.row, answer, exchanged) from None
@@ -229,6 +231,15 @@ def _judge(broker: Broker, row: ConnectSession, exchanged: Exchanged) -> None:
             held = live_of(session, row, exchanged.account_index)
         if held is None or held.refresh_token is None or held.state == "reconnect_required":
             raise ConsentAgain("The provider gave no lasting access.")
+
+
+def _with_assets(broker: Broker, row: ConnectSession, exchanged: Exchanged) -> Exchanged:
+    """What the provider reports now is the bound of what may be chosen; later reports are no part of the grant."""
+    provider, token = broker.provider(row.provider), exchanged.answer.access_token
+    offered = {
+        name: reported(broker, provider, broker.connector(name), token, exchanged.granted) for name in row.ticked
+    }
+    return replace(exchanged, assets=offered)
 
 
 def _missing(broker: Broker, provider: Provider, connector_name: str, granted: frozenset[str]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from broker import scopes
 from broker.clients import ALL, Caller
+from broker.connections.assets import opened
 from broker.errors import InvalidRequest, NotFound
 from broker.models import Connection, Grant
 from broker.providers.base import Account
@@ -92,7 +93,7 @@ def rendered(broker: Broker, session: Session, row: Connection) -> dict[str, Any
         "account": open_account(broker, session, row) if row.account else None,
         "state": row.state,
         "scopes": row.granted_scopes,
-        "grants": [_rendered_grant(broker, row, grant) for grant in _newest(grants.all())],
+        "grants": [_rendered_grant(broker, session, row, grant) for grant in _newest(grants.all())],
         "created_at": rfc3339(row.created_at),
         "last_used_at": rfc3339(row.last_used_at),
         "expires_at": rfc3339(row.expires_at),
@@ -147,12 +148,13 @@ def _newest(grants: Sequence[Grant]) -> list[Grant]:
     return sorted(newest.values(), key=lambda grant: grant.connector)
 
 
-def _rendered_grant(broker: Broker, row: Connection, grant: Grant) -> dict[str, Any]:
+def _rendered_grant(broker: Broker, session: Session, row: Connection, grant: Grant) -> dict[str, Any]:
+    chosen = opened(broker, session, row, grant).chosen if row.account else None
     return {
         "connector": grant.connector,
         "scopes": grant.scopes,
         "missing_scopes": missing_scopes(broker, row, grant.scopes, grant.connector),
-        "assets": grant.assets,
+        "assets": None if chosen is None else [asdict(asset) for asset in chosen],
         "granted_at": rfc3339(grant.granted_at),
         "withdrawn_at": rfc3339(grant.withdrawn_at),
     }

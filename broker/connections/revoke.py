@@ -16,14 +16,11 @@ from broker.clients import ALL, Caller
 from broker.connections.begin import end_session
 from broker.connections.owe import authorization, owe_telling
 from broker.connections.read import Page, known_connection, rfc3339
-from broker.connections.use import MARGIN, RELIED_ON
+from broker.connections.use import WAIT
 from broker.errors import NotFound
 from broker.models import Connection, ConnectSession, Grant, Revocation, RevocationItem
 from broker.runtime import Broker
 from broker.secret import fresh_id
-
-WAIT = RELIED_ON + MARGIN
-"""Seconds between the commit of a revocation and its answer, however many connections it ends."""
 
 
 def end_connection(broker: Broker, caller: Caller, connection_id: str, *, reason: str | None = None) -> dict[str, Any]:

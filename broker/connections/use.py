@@ -24,6 +24,8 @@ RELIED_ON = 0.1
 """L of invariant I2, in seconds: data are written on a state read begun at most this long ago."""
 MARGIN = 0.1
 """Beyond L, how long a revocation waits before it answers."""
+WAIT = RELIED_ON + MARGIN
+"""Seconds between the commit of a revocation and its answer, however many connections it ends."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ def _state_error(connection: Connection) -> BrokerError | None:
     if connection.state == "active" and connection.live:
         return None
     if connection.state == "suspended":
-        return ConnectionSuspended("The connection is suspended.")
+        source = "provider" if connection.provider_suspended_at else None
+        return ConnectionSuspended("The connection is suspended.", source=source)
     if connection.state == "reconnect_required" and connection.live:
         return ReconnectRequired("The provider no longer honours this connection. Send the user to connect again.")
     return ConnectionRevoked("The connection was revoked.")

@@ -58,8 +58,10 @@ class Resource:
     fields: FieldScopes
     titles: Mapping[str, Mapping[str, str]] = {}
     """field → language → what the consent page calls it."""
-    asset: str | None = None
-    """The asset read when none is named; None where the resource hangs on no asset."""
+    asset_kind: str | None = None
+    """What the resource hangs on, one at a time: a calendar, a Page; None where it hangs on no asset."""
+    default_asset: str | None = None
+    """The asset that is granted without a choice, if there is one."""
 
     def parameters(self, fields: Sequence[str], asset: str | None, place: Place | None, limit: int) -> Values:
         """The operation's parameters for one page."""
@@ -68,6 +70,11 @@ class Resource:
     def listing(self, answer: Mapping[str, Any], place: Place) -> Listing:
         """Take one answer apart. `place` carries what this page was asked with. Raises `ValueError` if malformed."""
         raise NotImplementedError
+
+    def as_asset(self, raw: Mapping[str, Any]) -> tuple[str, str] | None:
+        """(id, label) of one record of a resource that lists assets; None for what is none."""
+        identity = raw.get(self.identity)
+        return (identity, identity) if isinstance(identity, str) and identity else None
 
     def visible(self, raw: dict[str, Any], scopes: frozenset[str]) -> dict[str, Any]:  # noqa: ARG002
         """Rules below the field (a value's source, a list's reach), on a record already cut."""

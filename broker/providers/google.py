@@ -158,7 +158,8 @@ class Events(Resource):
     name = "events"
     operation = "calendar.events.list"
     identity = "id"
-    asset = "primary"
+    asset_kind = "calendar"
+    default_asset = "primary"
     fields = {
         **dict.fromkeys(("status", "start", "end", "transparency", "recurringEventId"), BUSY),
         **dict.fromkeys(
@@ -216,6 +217,14 @@ class CalendarList(Resource):
         "summary": {"en": "names of your calendars", "id": "nama kalender Anda"},
         "primary": {"en": "which one is your main calendar", "id": "kalender utama Anda"},
     }
+
+    def as_asset(self, raw: Mapping[str, Any]) -> tuple[str, str] | None:
+        """The main calendar by the name under which it is read without a choice; its id is the account's address."""
+        identity, summary = raw.get("id"), raw.get("summary")
+        if not isinstance(identity, str) or not identity:
+            return None
+        label = summary if isinstance(summary, str) and summary else identity
+        return ("primary" if raw.get("primary") is True else identity), label[:200]
 
     def parameters(self, fields: Sequence[str], asset: str | None, place: Place | None, limit: int) -> Values:  # noqa: ARG002
         values: Values = {"maxResults": str(min(limit, 250))}

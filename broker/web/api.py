@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify
 
 from broker import scopes
-from broker.connections import begin, confirm, read, revoke, use
+from broker.connections import begin, confirm, narrow, read, revoke, suspend, use
 from broker.connections.begin import SessionRequest, connector_scopes
 from broker.connections.read import rfc3339
 from broker.connections.use import Standing
@@ -76,6 +76,35 @@ def list_connections() -> Response:
 def show_connection(connection_id: str) -> Response:
     client = caller("connections:read")
     return jsonify(read.shown(the_broker(), client, connection_id))
+
+
+@api.get("/v1/connections/<connection_id>/assets/<connector>")
+def list_assets(connection_id: str, connector: str) -> Response:
+    broker, client = the_broker(), caller("connect")
+    broker.connector(connector)
+    return jsonify({"items": narrow.listed(broker, client, connection_id, connector), "next_cursor": None})
+
+
+@api.put("/v1/connections/<connection_id>/assets/<connector>")
+def choose_assets(connection_id: str, connector: str) -> Response:
+    broker, client = the_broker(), caller("connect")
+    broker.connector(connector)
+    ids = bodies.body(bodies.AssetsBody).assets
+    return jsonify({"items": narrow.narrow(broker, client, connection_id, connector, ids), "next_cursor": None})
+
+
+@api.post("/v1/connections/<connection_id>/suspend")
+def suspend_connection(connection_id: str) -> Response:
+    broker, client = the_broker(), caller("revoke")
+    suspend.suspend(broker, client, connection_id)
+    return jsonify(read.shown(broker, client, connection_id))
+
+
+@api.post("/v1/connections/<connection_id>/resume")
+def resume_connection(connection_id: str) -> Response:
+    broker, client = the_broker(), caller("revoke")
+    suspend.resume(broker, client, connection_id)
+    return jsonify(read.shown(broker, client, connection_id))
 
 
 @api.get("/v1/connections/<connection_id>/records/<connector>")
@@ -181,6 +210,6 @@ def _described(connector: Connector, provider: Provider) -> dict[str, Any]:
             }
             for entry in reads
         ],
-        "assets": resource.asset is not None,
+        "assets": resource.asset_kind is not None,
         "schema": connector.schema,
     }

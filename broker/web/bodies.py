@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from flask import request
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from broker import strict_json
 from broker.config import is_loopback
@@ -57,6 +57,10 @@ class ConfirmBody(Body):
     subject: Name
     code: Annotated[str, StringConstraints(min_length=1, max_length=256)]
     assets: dict[Word, list[AssetId]] = {}
+
+
+class AssetsBody(Body):
+    assets: Annotated[list[AssetId], Field(min_length=1, max_length=1000)]
 
 
 class Query(BaseModel):

@@ -18,7 +18,7 @@ from flask import Blueprint, Flask, Request, Response, current_app, jsonify, req
 
 from broker import clients
 from broker.clients import Caller
-from broker.connections import revoke
+from broker.connections import revoke, use
 from broker.errors import NotFound
 from broker.models import Client
 from broker.runtime import Broker
@@ -176,12 +176,12 @@ def _revoke(client: _Authenticating, token: str) -> None:
     """A connection id, or one of the client's own access tokens; anything else is unknown, which is a success."""
     broker, row = client.broker, client.client
     if row is None or len(token) > LONGEST or not token.isascii():
-        time.sleep(revoke.WAIT)
+        time.sleep(use.WAIT)
     elif token.startswith("con_") and "revoke" in row.scopes:
         _revoke_connection(broker, row, token)
     else:
         clients.revoke_token(broker.database, broker.clock(), row.id, token)
-        time.sleep(revoke.WAIT)
+        time.sleep(use.WAIT)
 
 
 def _revoke_connection(broker: Broker, row: Client, connection_id: str) -> None:
@@ -189,4 +189,4 @@ def _revoke_connection(broker: Broker, row: Client, connection_id: str) -> None:
     try:
         revoke.end_connection(broker, caller, connection_id)
     except NotFound:
-        time.sleep(revoke.WAIT)
+        time.sleep(use.WAIT)

@@ -1,0 +1,40 @@
+"""Suspend and resume: a caller holds data back for a while. What the provider suspended, the provider alone resumes."""
+
+import time
+
+from sqlalchemy.orm import Session
+
+from broker.clients import Caller
+from broker.connections.read import known_connection
+from broker.connections.use import WAIT
+from broker.errors import ConnectionRevoked, ConnectionSuspended
+from broker.models import Connection
+from broker.runtime import Broker
+
+
+def suspend(broker: Broker, caller: Caller, connection_id: str) -> None:
+    """When this has returned, no request hands out that data (I2). Raises `NotFound`, `ConnectionRevoked`."""
+    with broker.database.write() as session:
+        row = _live(session, caller, connection_id)
+        row.suspended_at = row.suspended_at or broker.clock()
+        row.state = "suspended"
+    time.sleep(WAIT)
+
+
+def resume(broker: Broker, caller: Caller, connection_id: str) -> None:
+    """Raises as `suspend`, and `ConnectionSuspended` where the provider's own suspension still stands."""
+    with broker.database.write() as session:
+        row = _live(session, caller, connection_id)
+        if row.suspended_at is not None:
+            row.suspended_at = None
+            row.state = "suspended" if row.provider_suspended_at else "active"
+        held = row.provider_suspended_at is not None
+    if held:
+        raise ConnectionSuspended("The provider suspended this account.", source="provider")
+
+
+def _live(session: Session, caller: Caller, connection_id: str) -> Connection:
+    row = known_connection(session, caller, connection_id, lock=True)
+    if not row.live:
+        raise ConnectionRevoked("The connection was revoked.")
+    return row
