@@ -11,6 +11,8 @@ from dotenv import dotenv_values
 from flask import Flask, Response, g, request
 
 from broker import providers
+from broker.accesses import Accesses
+from broker.audit import appender
 from broker.config import ProviderApp, Settings, is_loopback
 from broker.contract import Connector, Reads
 from broker.db import Database
@@ -43,15 +45,19 @@ def assemble(environ: Mapping[str, str], *, clock: Clock = utc_now) -> Broker:
     connectors = load_connectors()
     _check_connectors(connectors, [*built_in.values(), OpenIDProvider("openid")])
     _make_folder(settings.database_url)
+    database = Database(settings.database_url)
+    vault = Vault(KeyRing.load(settings.keys), clock=clock)
+    database.before_commit = appender(vault, clock)
     upstream = Upstream(origins=_origins(settings), production=settings.production, deadline=settings.provider_deadline)
     return Broker(
         settings=settings,
-        database=Database(settings.database_url),
-        vault=Vault(KeyRing.load(settings.keys), clock=clock),
+        database=database,
+        vault=vault,
         upstream=upstream,
         identity=Identity(upstream, now=lambda: clock().timestamp()),
         providers={app.id: _provider(app, built_in) for app in settings.apps.values()},
         connectors=connectors,
+        accesses=Accesses(database),
         clock=clock,
     )
 

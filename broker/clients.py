@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import or_, select, update
 
+from broker import audit
 from broker.db import Database
 from broker.errors import Forbidden, NotFound
 from broker.models import AccessToken, Client, ClientSecret
@@ -80,6 +81,15 @@ def register(
         session.add(client)
         session.flush()
         session.add(ClientSecret(secret_hash=digest(secret.reveal()), client_id=client_id, created_at=now))
+        audit.note(
+            session,
+            "client.registered",
+            actor="operator",
+            client=client_id,
+            scopes=client.scopes,
+            tenants=client.tenants,
+            connectors=client.connectors,
+        )
     return client_id, secret
 
 

@@ -2,22 +2,34 @@
 
 `Database.write()` is one transaction; on SQLite it takes the write lock at once (BEGIN IMMEDIATE), so that a
 read inside it cannot be overtaken. `Database.read()` is in autocommit: each statement sees the newest committed
-state, and nothing is held during a provider call.
+state, and nothing is held during a provider call. Whatever a database does, neither waits for ever: a statement, a
+lock, a connection or a server that takes too long is `Unavailable`.
 """
 
+import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, DateTime, Engine, MetaData, TypeDecorator, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from broker.errors import Unavailable
+
+PATIENCE = 10.0
+"""Seconds that one statement may take, waiting for locks included."""
+FOR_A_CONNECTION = 5
+"""Seconds to wait for a connection of the pool, or for a new one."""
+IDLE = 3
+"""Times `PATIENCE` that a transaction may stand still before PostgreSQL ends it: a stopped process frees its locks."""
 
 
 class Base(DeclarativeBase):
@@ -53,10 +65,16 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Database:
-    """One engine per process, made after the fork. Raises `Unavailable` when a transaction cannot be had or kept."""
+    """One engine per process, made after the fork. Raises `Unavailable` when a transaction cannot be had or kept.
 
-    def __init__(self, url: str, *, pool_size: int = 16) -> None:
-        self.engine = _engine(url, pool_size)
+    After a failed commit nobody knows whether it was one: what is done in a transaction must bear repeating.
+    `pool_size` is how many transactions and readings a process can have at a time, as many as it has threads.
+    """
+
+    def __init__(self, url: str | URL, *, pool_size: int = 16, patience: float = PATIENCE) -> None:
+        self.engine = _engine(make_url(url), pool_size, patience)
+        self.before_commit: Callable[[Session], None] = lambda _: None
+        """What belongs into every transaction and is put there last: the audit (`broker.audit.appender`)."""
         self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
@@ -65,6 +83,7 @@ class Database:
         try:
             with Session(self.engine, expire_on_commit=False) as session, session.begin():
                 yield session
+                self.before_commit(session)
         except (DBAPIError, PoolTimeout) as error:
             raise Unavailable(f"The database refused the transaction ({_kind(error)}).") from None
 
@@ -81,39 +100,106 @@ class Database:
         self.engine.dispose()
 
 
+def insert_if_missing(
+    session: Session, table: type[Base], key: Mapping[str, Any], values: Mapping[str, Any] | None = None
+) -> bool:
+    """Insert a row unless one with this unique key is there; both engines wait for a rival's transaction."""
+    dialect = session.get_bind().dialect.name
+    insert = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    statement = insert.values(**key, **(values or {})).on_conflict_do_nothing(index_elements=list(key))
+    return bool(session.connection().execute(statement).rowcount)
+
+
 def _kind(error: DBAPIError | PoolTimeout) -> str:
+    """The driver's name for it, never its text: that quotes values."""
     return type(getattr(error, "orig", None) or error).__name__
 
 
-def _engine(url: str, pool_size: int) -> Engine:
-    if make_url(url).get_backend_name() == "sqlite":
-        engine = create_engine(url, pool_size=pool_size, max_overflow=0, connect_args={"timeout": 10})
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_immediate)
-        return engine
-    options = "-c statement_timeout=10000 -c lock_timeout=5000 -c timezone=UTC"
-    return create_engine(
+def _engine(url: URL, pool_size: int, patience: float) -> Engine:
+    """`max_overflow=0`: connections that are opened and closed all the time halve the throughput."""
+    embedded = url.get_backend_name() == "sqlite"
+    engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=5,
-        pool_pre_ping=True,
-        connect_args={"options": options, "connect_timeout": 5},
+        pool_timeout=FOR_A_CONNECTION,
+        pool_pre_ping=not embedded,
+        hide_parameters=True,
+        connect_args={"timeout": patience} if embedded else _postgres_arguments(patience),
     )
+    if embedded:
+        event.listen(engine, "do_connect", _make_private)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_immediate)
+    else:
+        event.listen(engine, "do_connect", _connect_bounded(patience))
+    return engine
+
+
+# --- SQLite --------------------------------------------------------------------------------------------------
+
+
+def _make_private(_dialect: object, _record: object, arguments: Any, _named: object) -> None:  # noqa: ANN401
+    """A new file is this user's alone, and so are the ones that SQLite puts beside it. A folder that is missing is
+    for SQLite to report."""
+    with suppress(OSError):
+        os.close(os.open(arguments[0], os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # transactions begin where SQLAlchemy says so, not where the driver guesses
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        "busy_timeout=10000",
-        "secure_delete=ON",
-    ):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin_immediate(connection: Connection) -> None:
     if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+# --- PostgreSQL ----------------------------------------------------------------------------------------------
+
+
+def _postgres_arguments(patience: float) -> dict[str, object]:
+    """What the server and the network are held to; `_Bounded` holds a server that does neither."""
+    settings = {
+        "statement_timeout": patience,
+        "lock_timeout": patience / 2,
+        "idle_in_transaction_session_timeout": patience * IDLE,
+    }
+    options = [f"-c {name}={int(seconds * 1000)}" for name, seconds in settings.items()]
+    return {
+        "options": " ".join([*options, "-c timezone=UTC"]),
+        "connect_timeout": FOR_A_CONNECTION,
+        "application_name": "broker",
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 15_000,
+    }
+
+
+def _connect_bounded(patience: float) -> Any:  # noqa: ANN401 - SQLAlchemy's signature
+    class Bounded(_Bounded):
+        longest = patience + 5
+
+    return lambda _dialect, _record, arguments, named: Bounded.connect(*arguments, **named)
+
+
+class _Bounded(psycopg.Connection[Any]):
+    """Gives up on a server that takes a statement and falls silent, its network still in order."""
+
+    longest: float
+    """Seconds: more than the server's own limit."""
+
+    def wait(self, gen: Generator[Any, Any, Any], *arguments: Any, **named: Any) -> Any:  # noqa: ANN401
+        return super().wait(self._until(gen, time.monotonic() + self.longest), *arguments, **named)
+
+    def _until(self, gen: Generator[Any, Any, Any], deadline: float) -> Generator[Any, Any, Any]:
+        wants = next(gen)
+        while True:
+            ready = yield wants
+            if not ready and time.monotonic() > deadline:
+                self.pgconn.finish()
+                raise psycopg.OperationalError("the server is silent")
+            wants = gen.send(ready)

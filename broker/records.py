@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import or_, update
 
 from broker import scopes
+from broker.accesses import Counted
 from broker.clients import Caller
 from broker.connections import assets, refresh, use
 from broker.connections.read import open_account
@@ -87,7 +88,7 @@ def read_page(
     except PlaceLost:
         listing, reset = _fetched(broker, standing, decision, None, limit), True
     records = _converted(broker, standing, decision, listing)
-    _note_use(broker, standing)
+    _note_use(broker, caller, standing, decision, len(records))
     body = {
         "records": records,
         "next_cursor": _seal_cursor(broker, standing, decision, listing.next),
@@ -223,8 +224,12 @@ def _identified(raw: Mapping[str, Any], resource: Resource) -> bool:
     return isinstance(identity, str) and bool(identity)
 
 
-def _note_use(broker: Broker, standing: Standing) -> None:
+def _note_use(broker: Broker, caller: Caller, standing: Standing, decision: Decision, records: int) -> None:
+    """Count the access before its data are served. Raises `Unavailable` where counts cannot be kept (I10)."""
     now, row = broker.clock(), standing.connection
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    of = Counted(caller.client_id, row.id, standing.connector.name, decision.resource.name, hour)
+    broker.accesses.count(of, records)
     if row.last_used_at and now - row.last_used_at < USED_EVERY:
         return
     stale = or_(Connection.last_used_at.is_(None), Connection.last_used_at < now - USED_EVERY)

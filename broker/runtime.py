@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from broker.accesses import Accesses
 from broker.config import ProviderApp, Settings
 from broker.contract import Connector
 from broker.db import Database
@@ -33,6 +34,7 @@ class Broker:
     providers: Mapping[str, Provider]
     """By name, only those that have a provider app."""
     connectors: Mapping[str, Connector]
+    accesses: Accesses
     clock: Clock
 
     def provider(self, name: str) -> Provider:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from broker import audit
 from broker.config import origin
 from broker.connections.assets import Assets, choose, seal
 from broker.connections.begin import connector_scopes, end_session
@@ -98,7 +99,7 @@ def _activate_once(
             entry for name in row.ticked for entry in _grant(broker, session, row, connection, exchanged, name, assets)
         ]
         row.connection_id = connection.id
-        end_session(broker, session, row, "confirmed")
+        end_session(broker, session, row, "confirmed", actor=row.client_id)
         return Activated(connection.id, tuple(dropped))
 
 
@@ -189,6 +190,17 @@ def _update(
     connection.lease_until, connection.refresh_inflight = None, False
     lifetime = answer.refresh_token_expires_in
     connection.expires_at = now + timedelta(seconds=lifetime) if lifetime else None
+    audit.note(
+        session,
+        "connection.activated",
+        tenant=row.tenant,
+        actor=row.client_id,
+        subject=row.subject,
+        connection=connection.id,
+        provider=row.provider,
+        scopes=connection.granted_scopes,
+        state=connection.state,
+    )
     seal_account(broker, session, connection, exchanged.account)
     store_tokens(broker, session, connection, answer, freshness(now, answer.expires_in))
 
@@ -232,4 +244,16 @@ def _grant(
     if resource.asset_kind is not None:
         seal(broker, session, connection, grant, chosen)
     session.add(grant)
+    audit.note(
+        session,
+        "grant.given",
+        tenant=row.tenant,
+        actor="subject",
+        subject=row.subject,
+        connection=connection.id,
+        connector=connector_name,
+        scopes=grant.scopes,
+        consent_text_hash=grant.consent_text_hash,
+        session=row.id,
+    )
     return [(connector_name, asset) for asset in dropped]

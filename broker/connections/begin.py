@@ -9,11 +9,12 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from broker import scopes
+from broker import audit, scopes
 from broker.clients import Caller
 from broker.connections.read import live_connection, open_account
 from broker.consent import ConsentText, consent_text
@@ -122,6 +123,7 @@ def begin(broker: Broker, caller: Caller, request: SessionRequest) -> tuple[Conn
             expires_at=now + TICKET_LIFETIME,
         )
         session.add(row)
+        noted(session, row, "session.begun", actor=caller.client_id, connectors=row.connectors, renews=row.renews)
     return row, ticket
 
 
@@ -151,6 +153,8 @@ def approve(broker: Broker, ticket: str, ticked: Collection[str]) -> Departure:
         row.began_at, row.expires_at = now, now + TICKET_LIFETIME
         seal_flow(broker, session, row, {"code_verifier": verifier.reveal(), "nonce": nonce.reveal()})
         hints = _hints(broker, session, row)
+        text = row.consent_text_hash
+        noted(session, row, "session.approved", actor="subject", connectors=row.ticked, consent_text_hash=text)
         session_id, requested = row.id, row.requested_scopes
     app = broker.app(provider)
     url = broker.upstream.authorization_url(
@@ -169,14 +173,30 @@ def deny(broker: Broker, ticket: str) -> tuple[str, str]:
     """The user said no here: (session id, return URL). Raises `InvalidRequest` (400)."""
     with broker.database.write() as session:
         row = _open_session(session, ticket, broker.clock())
-        end_session(broker, session, row, "denied")
+        end_session(broker, session, row, "denied", actor="subject")
         return row.id, row.return_url
 
 
-def end_session(broker: Broker, session: Session, row: ConnectSession, status: str) -> None:
+def end_session(broker: Broker, session: Session, row: ConnectSession, status: str, *, actor: str = "broker") -> None:
     """A session that is over keeps no secret: its key is destroyed."""
+    noted(session, row, f"session.{status}", actor=actor)
     row.status, row.flow, row.people = status, None, None
     broker.vault.shred(session, tenant=row.tenant, connection=f"session:{row.id}")
+
+
+def noted(session: Session, row: ConnectSession, action: str, *, actor: str, **detail: Any) -> None:  # noqa: ANN401
+    """A change of a connect session, for the audit."""
+    audit.note(
+        session,
+        action,
+        tenant=row.tenant,
+        actor=actor,
+        subject=row.subject,
+        connection=row.connection_id,
+        session=row.id,
+        provider=row.provider,
+        **detail,
+    )
 
 
 def seal_flow(broker: Broker, session: Session, row: ConnectSession, flow: dict[str, str]) -> None:

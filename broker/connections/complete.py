@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from broker.connections.begin import cookie_name, end_session, open_flow, seal_flow
+from broker.connections.begin import cookie_name, end_session, noted, open_flow, seal_flow
 from broker.errors import InvalidRequest
 from broker.models import ConnectSession
 from broker.providers.base import Endpoints
@@ -57,7 +57,7 @@ def complete(broker: Broker, app_id: str, callback: Callback, cookies: Mapping[s
             _keep_code(broker, session, row, callback.code, confirm_code)
         else:
             denied = callback.error == "access_denied" and checks_out
-            end_session(broker, session, row, "denied" if denied else "failed")
+            end_session(broker, session, row, "denied" if denied else "failed", actor="provider")
     if not checks_out:
         raise _refused()
     parameters = {"session": row.id, "status": row.status}
@@ -127,3 +127,4 @@ def _keep_code(broker: Broker, session: Session, row: ConnectSession, code: Secr
     row.status, row.outcome = "pending", None
     row.confirm_code_hash = digest(confirm_code.reveal())
     row.expires_at = broker.clock() + CONFIRM_LIFETIME
+    noted(session, row, "session.pending", actor="provider")

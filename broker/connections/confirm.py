@@ -20,7 +20,7 @@ from broker.clients import Caller
 from broker.config import origin
 from broker.connections.activate import Activated, Exchanged, TokenDead, activate, live_of
 from broker.connections.assets import reported
-from broker.connections.begin import TICKET_LIFETIME, end_session, open_flow, seal_flow
+from broker.connections.begin import TICKET_LIFETIME, end_session, noted, open_flow, seal_flow
 from broker.connections.tokens import orphan
 from broker.errors import (
     BrokerError,
@@ -135,6 +135,7 @@ def _claim(
         if row.status != "pending" or row.expires_at <= now:
             return _Refused(_expired(broker, session, row))
         row.exchange_began_at = now
+        noted(session, row, "session.exchanging", actor=caller.client_id)
         flow = open_flow(broker, session, row)
     return _Claimed(row, flow["code"], flow["code_verifier"], flow["nonce"])
 
@@ -263,6 +264,7 @@ def _reopened(
         current.state_hash = current.browser_hash = current.state_used_at = current.exchange_began_at = None
         current.expires_at = now + TICKET_LIFETIME
         current.outcome = {"code": ConsentAgain.code}
+        noted(session, current, "session.reopened", actor="provider")
         seal_flow(broker, session, current, {"ticket": ticket.reveal()})
     return _consent_again(broker, ticket)
 

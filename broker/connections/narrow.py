@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from broker.clients import Caller
 from broker.connections.assets import Assets, opened, seal
-from broker.connections.read import known_connection
+from broker.connections.read import known_connection, noted
 from broker.errors import ConnectionRevoked, GrantWithdrawn, NotGranted
 from broker.models import Connection, Grant
 from broker.runtime import Broker
@@ -37,6 +37,7 @@ def narrow(
             )
         assets = replace(assets, chosen=tuple(within[asset] for asset in dict.fromkeys(ids)))
         seal(broker, session, row, grant, assets)
+        noted(session, row, "grant.narrowed", actor=caller.client_id, connector=connector, assets=len(ids))
         return _rendered(assets)
 
 

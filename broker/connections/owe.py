@@ -1,14 +1,11 @@
 """What the broker owes: a duty is a row, made in the transaction of the change that owes it."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from broker.db import Base
+from broker.db import insert_if_missing
 from broker.models import Authorization, Duty
 from broker.secret import fresh_id
 
@@ -39,13 +36,3 @@ def authorization(session: Session, app_id: str, account_index: bytes) -> Author
     insert_if_missing(session, Authorization, key)
     query = select(Authorization).filter_by(**key).with_for_update()
     return session.scalars(query.execution_options(populate_existing=True)).one()
-
-
-def insert_if_missing(
-    session: Session, table: type[Base], key: Mapping[str, Any], values: Mapping[str, Any] | None = None
-) -> bool:
-    """Insert a row unless one with this unique key is there; both engines wait for a rival's transaction."""
-    dialect = session.get_bind().dialect.name
-    insert = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
-    statement = insert.values(**key, **(values or {})).on_conflict_do_nothing(index_elements=list(key))
-    return bool(session.connection().execute(statement).rowcount)

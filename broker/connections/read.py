@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from broker import scopes
+from broker import audit, scopes
 from broker.clients import ALL, Caller
 from broker.connections.assets import opened
 from broker.errors import InvalidRequest, NotFound
@@ -44,6 +44,11 @@ def known_connection(session: Session, caller: Caller, connection_id: str, *, lo
     if row is None or not caller.acts_for(row.tenant):
         raise NotFound
     return row
+
+
+def noted(session: Session, row: Connection, action: str, *, actor: str, **detail: Any) -> None:  # noqa: ANN401
+    """A change of a connection, for the audit."""
+    audit.note(session, action, tenant=row.tenant, actor=actor, subject=row.subject, connection=row.id, **detail)
 
 
 def shown(broker: Broker, caller: Caller, connection_id: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from broker.config import origin
+from broker.connections.read import noted
 from broker.connections.tokens import freshness, open_token, orphan, store_tokens
 from broker.connections.use import Standing, again
 from broker.errors import BrokerError, ProviderUnavailable, RateLimited, ReconnectRequired, Unavailable
@@ -102,7 +103,8 @@ def _lease(broker: Broker, row: Connection) -> _Lease | None:
         leased = session.get_one(Connection, row.id)
         token = open_token(broker, session, leased, "refresh_token")
         if token is None:
-            _end_lease(leased, state="reconnect_required")
+            _end_lease(leased)
+            _needs_reconnect(session, leased)
     if token is None:
         raise ReconnectRequired("The access token ended and there is none to renew it. Connect again.")
     return _Lease(fence, token)
@@ -156,7 +158,10 @@ def _store(broker: Broker, row: Connection, lease: _Lease, provider: Provider, a
                 )
             return
         reported = provider.granted_scopes(answer.scope, frozenset(current.granted_scopes))
-        current.granted_scopes = sorted(reported & set(current.confirmed_scopes))
+        granted = sorted(reported & set(current.confirmed_scopes))
+        if granted != current.granted_scopes:
+            noted(session, current, "connection.scopes_changed", actor="provider", scopes=granted)
+        current.granted_scopes = granted
         store_tokens(broker, session, current, answer, freshness(now, answer.expires_in))
         _end_lease(current)
 
@@ -166,7 +171,9 @@ def _refused(broker: Broker, row: Connection, lease: _Lease, refusal: TokenRefus
     final = refusal.error == "invalid_grant"
     with broker.database.write() as session:
         if current := _held(session, row, lease):
-            _end_lease(current, state="reconnect_required" if final else None)
+            _end_lease(current)
+            if final:
+                _needs_reconnect(session, current)
     if final:
         return ReconnectRequired("The provider no longer honours this connection. Send the user to connect again.")
     return ProviderUnavailable(f"The provider refused the refresh ({refusal.error}).", retryable=False)
@@ -186,7 +193,10 @@ def _held(session: Session, row: Connection, lease: _Lease) -> Connection | None
     return session.scalar(query.with_for_update())
 
 
-def _end_lease(row: Connection, *, state: str | None = None) -> None:
+def _end_lease(row: Connection) -> None:
     row.lease_until, row.refresh_inflight = None, False
-    if state:
-        row.state, row.access_token, row.fresh_until = state, None, None
+
+
+def _needs_reconnect(session: Session, row: Connection) -> None:
+    row.state, row.access_token, row.fresh_until = "reconnect_required", None, None
+    noted(session, row, "connection.reconnect_required", actor="provider")

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from broker.clients import ALL, Caller
 from broker.connections.begin import end_session
 from broker.connections.owe import authorization, owe_telling
-from broker.connections.read import Page, known_connection, rfc3339
+from broker.connections.read import Page, known_connection, noted, rfc3339
 from broker.connections.use import WAIT
 from broker.errors import NotFound
 from broker.models import Connection, ConnectSession, Grant, Revocation, RevocationItem
@@ -116,7 +116,7 @@ def _end_grant(
         return _earlier(session, row.id, "grant", connector)
     if len(live) == 1:
         return _ended(broker, session, caller, row, reason, connector=connector)
-    _withdraw(broker, ending)
+    _withdraw(broker, session, caller, row, ending)
     return _new_receipt(broker, session, caller, row, reason, "grant", connector, outcome="shared")
 
 
@@ -130,7 +130,8 @@ def _ended(
 ) -> str:
     """Deny from now on, drop what could be used, and owe the provider the news."""
     now = broker.clock()
-    _withdraw(broker, _live_grants(session, row))
+    _withdraw(broker, session, caller, row, _live_grants(session, row))
+    noted(session, row, "connection.revoked", actor=caller.client_id, reason=reason, connector=connector)
     row.state, row.live, row.ended_at = "revoking", None, now
     row.fence += 1
     row.lease_until, row.fresh_until, row.refresh_inflight = None, None, False
@@ -145,9 +146,10 @@ def _ended(
     return _new_receipt(broker, session, caller, row, reason, "connection", connector, outcome="pending")
 
 
-def _withdraw(broker: Broker, grants: Sequence[Grant]) -> None:
+def _withdraw(broker: Broker, session: Session, caller: Caller, row: Connection, grants: Sequence[Grant]) -> None:
     for grant in grants:
         grant.live, grant.withdrawn_at = None, broker.clock()
+        noted(session, row, "grant.withdrawn", actor=caller.client_id, connector=grant.connector)
 
 
 def _new_receipt(

@@ -5,7 +5,7 @@ import time
 from sqlalchemy.orm import Session
 
 from broker.clients import Caller
-from broker.connections.read import known_connection
+from broker.connections.read import known_connection, noted
 from broker.connections.use import WAIT
 from broker.errors import ConnectionRevoked, ConnectionSuspended
 from broker.models import Connection
@@ -16,8 +16,9 @@ def suspend(broker: Broker, caller: Caller, connection_id: str) -> None:
     """When this has returned, no request hands out that data (I2). Raises `NotFound`, `ConnectionRevoked`."""
     with broker.database.write() as session:
         row = _live(session, caller, connection_id)
-        row.suspended_at = row.suspended_at or broker.clock()
-        row.state = "suspended"
+        if row.suspended_at is None:
+            row.suspended_at, row.state = broker.clock(), "suspended"
+            noted(session, row, "connection.suspended", actor=caller.client_id)
     time.sleep(WAIT)
 
 
@@ -27,6 +28,7 @@ def resume(broker: Broker, caller: Caller, connection_id: str) -> None:
         row = _live(session, caller, connection_id)
         if row.suspended_at is not None:
             row.suspended_at = None
+            noted(session, row, "connection.resumed", actor=caller.client_id)
             row.state = "suspended" if row.provider_suspended_at else "active"
         held = row.provider_suspended_at is not None
     if held:

@@ -13,8 +13,10 @@ from typing import Literal
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from broker import audit
 from broker.config import origin
 from broker.connections.owe import authorization, owe_telling
+from broker.connections.read import noted
 from broker.connections.tokens import open_orphan, open_token
 from broker.errors import BrokerError, ProviderUnavailable
 from broker.models import Connection, ConnectSession, Orphan, RevocationItem
@@ -208,6 +210,7 @@ def _end_connections(
     for row in rows:
         row.state = "revoked"
         row.account = row.access_token = row.refresh_token = None
+        noted(session, row, "connection.shredded", actor="broker", provider_outcome=outcome, attempts=attempts)
         broker.vault.shred(session, tenant=row.tenant, connection=row.id)
         waiting = update(RevocationItem).where(
             RevocationItem.connection_id == row.id, RevocationItem.provider_outcome == "pending"
@@ -217,6 +220,7 @@ def _end_connections(
 
 def _end_orphans(broker: Broker, session: Session, rows: Sequence[Orphan]) -> None:
     for row in rows:
+        audit.note(session, "orphan.ended", tenant=row.tenant, orphan=row.id, provider=row.app_id)
         broker.vault.shred(session, tenant=row.tenant, connection=f"orphan:{row.id}")
         session.delete(row)
 

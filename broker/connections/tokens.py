@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from broker import audit
 from broker.config import origin
 from broker.connections.owe import owe_telling
 from broker.models import Connection, Orphan
@@ -89,6 +90,7 @@ def orphan(
     )
     row.created_at = broker.clock()
     session.add(row)
+    audit.note(session, "orphan.kept", tenant=tenant, orphan=row.id, provider=app_id)
     owe_telling(session, app_id, account_index.hex() if account_index else row.id, now=row.created_at)
 
 

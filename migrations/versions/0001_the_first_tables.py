@@ -242,9 +242,55 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("revocation_id", "number", name=op.f("pk_revocation_items")),
     )
     op.create_index(op.f("ix_revocation_items_connection_id"), "revocation_items", ["connection_id"], unique=False)
+    op.create_table(
+        "audit_heads",
+        sa.Column("tenant", sa.String(length=128), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("hash", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", name=op.f("pk_audit_heads")),
+    )
+    op.create_table(
+        "audit_entries",
+        sa.Column("tenant", sa.String(length=128), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(length=128), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.String(length=128), nullable=False),
+        sa.Column("action", sa.String(length=64), nullable=False),
+        sa.Column("subject", sa.String(length=128), nullable=True),
+        sa.Column("subject_hash", sa.String(length=64), nullable=True),
+        sa.Column("connection", sa.String(length=128), nullable=True),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("previous", sa.LargeBinary(), nullable=False),
+        sa.Column("hash", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "seq", name=op.f("pk_audit_entries")),
+        sa.UniqueConstraint("id", name=op.f("uq_audit_entries_id")),
+    )
+    op.create_index("ix_audit_entries_tenant_id", "audit_entries", ["tenant", "id"], unique=False)
+    op.create_index("ix_audit_entries_connection", "audit_entries", ["connection", "id"], unique=False)
+    op.create_index("ix_audit_entries_subject", "audit_entries", ["tenant", "subject", "id"], unique=False)
+    op.create_table(
+        "access_counts",
+        sa.Column("connection_id", sa.String(length=128), nullable=False),
+        sa.Column("connector", sa.String(length=128), nullable=False),
+        sa.Column("resource", sa.String(length=128), nullable=False),
+        sa.Column("client_id", sa.String(length=128), nullable=False),
+        sa.Column("hour", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("pages", sa.BigInteger(), nullable=False),
+        sa.Column("records", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "connection_id", "connector", "resource", "client_id", "hour", name=op.f("pk_access_counts")
+        ),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("access_counts")
+    op.drop_index("ix_audit_entries_subject", table_name="audit_entries")
+    op.drop_index("ix_audit_entries_connection", table_name="audit_entries")
+    op.drop_index("ix_audit_entries_tenant_id", table_name="audit_entries")
+    op.drop_table("audit_entries")
+    op.drop_table("audit_heads")
     op.drop_index(op.f("ix_revocation_items_connection_id"), table_name="revocation_items")
     op.drop_table("revocation_items")
     op.drop_index("ix_grants_connection", table_name="grants")
