@@ -39,6 +39,20 @@ class Secret:
         raise TypeError("a Secret is never pickled")
 
 
+class SecretBytes(bytes):
+    """Bytes that do not print, as `Secret`: a key, or what is about to be sealed. What is made from them may print."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "SecretBytes(…)"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> Never:
+        raise TypeError("SecretBytes are never pickled")
+
+
 def fresh_token() -> Secret:
     """256 random bits, URL-safe: a ticket, `state`, nonce, code, client secret or access token."""
     return Secret(secrets.token_urlsafe(32))

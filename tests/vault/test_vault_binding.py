@@ -10,9 +10,8 @@ from sqlalchemy import event, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from broker.db import Database
-from broker.keyring import KEY_COLUMNS, WRAPPED_BY, KeyRows
 from broker.models import ConnectionKey, TenantKey
-from broker.vault import KeyRing, Undecryptable, Vault
+from broker.vault import KEY_COLUMNS, WRAPPED_BY, KeyRing, KeyRows, Undecryptable, Vault
 from tests.vault.tpb1_reference import entry
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -1,0 +1,30 @@
+"""Seal, open, rewrap, shred: scheme TPB1 (docs/facts/security.md §4.2), and the only user of `cryptography`.
+
+    key encryption key (a `KeySource`, outside the database)
+     └─ wraps a tenant's key
+         └─ wraps a connection's key
+             └─ with a fresh salt derives one message's key, nonce and commitment
+
+`vault` has the verbs, `cipher` the bytes, `ring` the key encryption keys, `rows` the key tables, `memory` unwrapped
+tenant keys, `rotate` a rotation from end to end. There is no fall-back to plain text and no trying of keys.
+"""
+
+from broker.vault.cipher import Undecryptable, lp
+from broker.vault.ring import KeyRing
+from broker.vault.rotate import Rotated, rotate
+from broker.vault.rows import KEY_COLUMNS, ROOT, WRAPPED_BY, KeyRows, KeyStatus
+from broker.vault.vault import Vault
+
+__all__ = [
+    "KEY_COLUMNS",
+    "ROOT",
+    "WRAPPED_BY",
+    "KeyRing",
+    "KeyRows",
+    "KeyStatus",
+    "Rotated",
+    "Undecryptable",
+    "Vault",
+    "lp",
+    "rotate",
+]
