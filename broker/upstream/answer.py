@@ -1,19 +1,18 @@
 """What a provider answered, and reading it strictly. No network here; a body never stands in a message."""
 
+import contextlib
 import email.utils
-import json
 import math
 import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Never
+from datetime import UTC
+from typing import Any
 
+from broker import strict_json
 from broker.errors import ProviderUnavailable
 
-DEPTH = 64
-"""Levels of nesting that a JSON answer may have."""
-LARGEST_INTEGER = 2**64 - 1
 SHORTEST_WAIT, USUAL_WAIT, LONGEST_WAIT = 1, 60, 3600
 """Seconds to wait after a 429: at least, when the provider does not say, at most."""
 
@@ -28,13 +27,13 @@ class Answer:
     body: bytes = field(repr=False)
 
     def json(self) -> Any:  # noqa: ANN401 - any JSON document
-        """The body as a JSON object or array; raises `ProviderUnavailable` for anything less than sound.
-
-        Refused: not UTF-8, NaN and infinities, duplicate names, more than 64 levels, integers beyond 64 bits,
-        lone surrogates, a bare scalar (docs/facts/security.md REL-45).
+        """The body as a JSON object or array. Raises `ProviderUnavailable` for anything that `strict_json` refuses,
+        and for a bare value (docs/facts/security.md REL-45).
         """
-        value = _strict(self.body)
-        if value is None:
+        value = None
+        with contextlib.suppress(ValueError):
+            value = strict_json.parse(self.body)
+        if not isinstance(value, dict | list):
             raise ProviderUnavailable("The provider's answer is not a sound JSON document.")
         return value
 
@@ -59,63 +58,9 @@ def _bounded(seconds: float) -> int:
 
 
 def _timestamp(text: str) -> float | None:
+    """A date in any form of RFC 9110 §5.6.7; the one of asctime names no zone and means UTC."""
     try:
-        return email.utils.parsedate_to_datetime(text).timestamp()
+        moment = email.utils.parsedate_to_datetime(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
-
-
-def _strict(body: bytes) -> dict[str, Any] | list[Any] | None:
-    """The document, or None if it is refused: an exception would carry the body along."""
-    try:
-        value = json.loads(
-            body.decode("utf-8"),
-            object_pairs_hook=_object,
-            parse_int=_integer,
-            parse_float=_number,
-            parse_constant=_refused,
-        )
-        if rb"\u" in body:
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict | list) and _shallow(value) else None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("duplicate names")
-    return members
-
-
-def _integer(digits: str) -> int:
-    value = int(digits) if len(digits) <= 21 else LARGEST_INTEGER + 1
-    if abs(value) > LARGEST_INTEGER:
-        raise ValueError("integer out of range")
-    return value
-
-
-def _number(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError("number out of range")
-    return value
-
-
-def _refused(_: str) -> Never:
-    raise ValueError("not JSON")
-
-
-def _shallow(value: dict[str, Any] | list[Any]) -> bool:
-    """Level by level rather than by recursion: depth costs no stack."""
-    level: list[Any] = [value]
-    for _ in range(DEPTH):
-        level = [child for item in level for child in _children(item) if isinstance(child, dict | list)]
-        if not level:
-            return True
-    return False
-
-
-def _children(item: dict[str, Any] | list[Any]) -> Any:  # noqa: ANN401 - values of a JSON document
-    return item.values() if isinstance(item, dict) else item

@@ -22,11 +22,14 @@ class Breaker:
         self._open_until: float | None = None
         self._probing = False
 
-    def enter(self) -> None:
-        """Each `enter` that returns is followed by one `record`. Raises `ProviderUnavailable` (503)."""
+    def enter(self) -> bool:
+        """Whether this is the probe. Each `enter` that returns is followed by one `record`.
+
+        Raises `ProviderUnavailable` (503).
+        """
         with self._lock:
             if self._open_until is None:
-                return
+                return False
             left = self._open_until - self._clock()
             if left > 0 or self._probing:
                 raise ProviderUnavailable(
@@ -36,20 +39,22 @@ class Breaker:
                     sent=False,
                 )
             self._probing = True
+            return True
 
-    def record(self, *, reached: bool) -> None:
-        """`reached`: the provider answered, whatever it thought of the request."""
+    def record(self, *, probe: bool, reached: bool | None) -> None:
+        """`reached`: the provider answered, whatever it thought of the request; None: nothing is known of it."""
         with self._lock:
+            if probe:
+                self._probing = False
             if reached:
-                self._failures, self._pause, self._open_until, self._probing = 0, FIRST_PAUSE, None, False
-            else:
-                self._failed()
+                self._failures, self._pause, self._open_until = 0, FIRST_PAUSE, None
+            elif reached is False:
+                self._failed(probe=probe)
 
-    def _failed(self) -> None:
+    def _failed(self, *, probe: bool) -> None:
         self._failures += 1
-        if self._open_until is None and self._failures >= FAILURES:
-            self._open_until = self._clock() + self._pause
-        elif self._probing:
-            self._probing = False
+        if probe:
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
+            self._open_until = self._clock() + self._pause
+        elif self._open_until is None and self._failures >= FAILURES:
             self._open_until = self._clock() + self._pause

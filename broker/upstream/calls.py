@@ -4,6 +4,7 @@ Statuses are returned, not judged: the caller knows what 403 means at this provi
 all is a `ProviderUnavailable` here, and its text names at most the origin's host.
 """
 
+import os
 import re
 import socket
 import threading
@@ -22,10 +23,12 @@ from broker.secret import Secret
 from broker.upstream.answer import Answer
 from broker.upstream.breaker import Breaker
 from broker.upstream.dial import LOOKUPS, Dialer, Resolve, tls_context
-from broker.upstream.request import Request, checked, free_headers
+from broker.upstream.request import Request, checked, free_headers, is_origin, origin_of
 from broker.upstream.wire import CURRENT, READ, Connection, Exchange, TLSConnection, quieten
 
 MAX_BYTES = 8 * 1024 * 1024
+FAIR_TRIAL = 1.0
+"""Seconds after which a provider that has not answered counts as failing, however little time the caller had."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -59,7 +62,7 @@ class Calls:
         self._resolve, self._lookups = resolve, threading.BoundedSemaphore(LOOKUPS)
         self._clock = clock
         self._lock = threading.Lock()
-        self._pools: dict[str, urllib3.HTTPConnectionPool] = {}
+        self._pools: dict[tuple[int, str], urllib3.HTTPConnectionPool] = {}
         self._breakers: dict[str, Breaker] = {}
 
     def close(self) -> None:
@@ -71,8 +74,7 @@ class Calls:
 
     def mapped(self, url: str) -> str:
         """Where `url` is really found: its origin through the development map, path and query unchanged."""
-        parts = urlsplit(url)
-        origin = f"{parts.scheme}://{parts.netloc}"
+        origin = origin_of(url)
         return self._origins.get(origin.lower(), origin) + url[len(origin) :]
 
     def call(
@@ -95,22 +97,15 @@ class Calls:
         nothing else is ever repeated. Raises `ProviderUnavailable` (docs/facts/security.md REL-40…58);
         `ValueError` for headers that are ours to set.
         """
-        given = free_headers(headers or {})
-        if token is not None:
-            given["Authorization"] = f"Bearer {token.reveal()}"
-        request = self._request(method, url, pins, given, body)
+        request = self._checked(method, url, pins).carrying(free_headers(headers or {}), token, body)
         return self._sent(request, deadline=deadline, max_bytes=max_bytes, fresh=False)
 
-    def _request(
-        self, method: str, url: str, pins: frozenset[str], headers: Mapping[str, str], body: bytes | None
-    ) -> Request:
-        return checked(method, url, pins=pins, over_http=self._origins, headers=headers, body=body)
+    def _checked(self, method: str, url: str, pins: frozenset[str]) -> Request:
+        return checked(method, url, pins=pins, over_http=self._origins)
 
-    def _sent(
-        self, request: Request, *, deadline: float | None, max_bytes: int | None, fresh: bool
-    ) -> Answer:
+    def _sent(self, request: Request, *, deadline: float | None, max_bytes: int | None, fresh: bool) -> Answer:
         breaker = self._breaker(request)
-        breaker.enter()
+        probe = breaker.enter()
         exchange = Exchange(
             seconds=self._deadline if deadline is None else min(deadline, self._deadline),
             max_bytes=self._max_bytes if max_bytes is None else min(max_bytes, self._max_bytes),
@@ -120,7 +115,12 @@ class Calls:
         try:
             return self._exchanged(request, exchange)
         finally:
-            breaker.record(reached=exchange.reached)
+            breaker.record(probe=probe, reached=self._reached(exchange))
+
+    def _reached(self, exchange: Exchange) -> bool | None:
+        """A caller in a hurry must not make a provider look broken to all others."""
+        hurried = exchange.seconds < min(FAIR_TRIAL, self._deadline)
+        return None if hurried and exchange.is_over() and not exchange.reached else exchange.reached
 
     def _exchanged(self, request: Request, exchange: Exchange) -> Answer:
         result = self._attempt(request, exchange)
@@ -163,10 +163,12 @@ class Calls:
             response.release_conn()
 
     def _pool(self, request: Request) -> urllib3.HTTPConnectionPool:
+        """A forked process makes its own: two readers on one connection would get each other's answers (REL-56)."""
+        owner = (os.getpid(), request.origin)
         with self._lock:
-            if request.origin not in self._pools:
-                self._pools[request.origin] = self._new_pool(request.origin)
-            return self._pools[request.origin]
+            if owner not in self._pools:
+                self._pools[owner] = self._new_pool(request.origin)
+            return self._pools[owner]
 
     def _new_pool(self, origin: str) -> urllib3.HTTPConnectionPool:
         parts = urlsplit(self.mapped(origin))
@@ -201,10 +203,13 @@ class _TLSPool(urllib3.HTTPConnectionPool):
 def _checked_map(origins: Mapping[str, str], *, production: bool) -> dict[str, str]:
     if origins and production:
         raise ValueError("the origin map is for development only")
-    for real, target in origins.items():
+    lowered = {real.lower(): target.lower() for real, target in origins.items()}
+    for real, target in lowered.items():
         if urlsplit(target).hostname not in LOOPBACK:
             raise ValueError(f"the origin map may only lead to loopback, and {real} does not")
-    return {real.lower(): target.lower() for real, target in origins.items()}
+        if not is_origin(real) or not is_origin(target):
+            raise ValueError(f"the origin map leads from origin to origin, without paths, and {real} does not")
+    return lowered
 
 
 def _may_repeat(request: Request, exchange: Exchange) -> bool:
@@ -217,9 +222,7 @@ def _failure(host: str, exchange: Exchange) -> ProviderUnavailable:
     if exchange.is_over():
         return ProviderUnavailable(f"{host} did not answer in time.", status=504, sent=exchange.sent)
     if exchange.problem is not None:
-        return ProviderUnavailable(
-            f"{host} {exchange.problem}.", retryable=not exchange.reached, sent=exchange.sent
-        )
+        return ProviderUnavailable(f"{host} {exchange.problem}.", retryable=not exchange.reached, sent=exchange.sent)
     if not exchange.sent:
         return ProviderUnavailable(f"{host} could not be reached.", sent=False)
     return ProviderUnavailable(f"{host} broke off or did not speak HTTP.", sent=True)

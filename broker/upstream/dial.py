@@ -24,6 +24,8 @@ LOOKUPS = 16
 """Name lookups under way at once. A lookup cannot be interrupted, only left behind."""
 
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+UNICAST = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that is given out (RFC 4291 §2.4). What `ipaddress` calls global is more."""
 
 
 def tls_context(ca: str | None) -> ssl.SSLContext:
@@ -33,6 +35,7 @@ def tls_context(ca: str | None) -> ssl.SSLContext:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.hostname_checks_common_name = False
     context.load_verify_locations(cafile=ca or certifi.where())
     context.set_alpn_protocols(["http/1.1"])
     return context
@@ -64,14 +67,15 @@ class Dialer:
             return sock
         try:
             sock.settimeout(exchange.remaining())
-            return self._tls.wrap_socket(sock, server_hostname=self._host)
+            # An end without TLS's own goodbye may be a forged one: an error, not the end of a body.
+            return self._tls.wrap_socket(sock, server_hostname=self._host, suppress_ragged_eofs=False)
         except (OSError, ValueError):
             sock.close()
             exchange.fault("did not prove over TLS to be itself")
             raise
 
     def _connected(self, exchange: Exchange) -> socket.socket:
-        addresses = [address for address in self._looked_up(exchange) if self._permitted(address[4][0])]
+        addresses = [one for one in self._looked_up(exchange) if is_permitted(one[4][0], loopback=self._loopback)]
         if not addresses:
             raise exchange.fault("has no address that may be connected to")
         for left in range(len(addresses), 0, -1):
@@ -81,15 +85,15 @@ class Dialer:
                 continue
         raise ConnectionError("no address answered")
 
-    def _permitted(self, address: str) -> bool:
-        ip = _inner(ipaddress.ip_address(address))
-        return ip.is_loopback if self._loopback else ip.is_global and not ip.is_multicast
-
     def _looked_up(self, exchange: Exchange) -> list[tuple[Any, ...]]:
         if not self._lookups.acquire(timeout=exchange.remaining()):
             raise TimeoutError
         found: queue.SimpleQueue[list[tuple[Any, ...]]] = queue.SimpleQueue()
-        threading.Thread(target=self._look_up, args=(found,), daemon=True, name="name-lookup").start()
+        try:
+            threading.Thread(target=self._look_up, args=(found,), daemon=True, name="name-lookup").start()
+        except RuntimeError:
+            self._lookups.release()
+            raise exchange.fault("could not be looked up for want of a thread") from None
         try:
             return found.get(timeout=exchange.remaining())
         except queue.Empty:
@@ -102,6 +106,14 @@ class Dialer:
             found.put([])
         finally:
             self._lookups.release()
+
+
+def is_permitted(address: str, *, loopback: bool) -> bool:
+    """Whether it may be connected to: loopback alone, or else what is reached over the internet alone (REL-54)."""
+    ip = _inner(ipaddress.ip_address(address))
+    if loopback:
+        return ip.is_loopback
+    return ip.is_global and not ip.is_multicast and (ip.version == 4 or ip in UNICAST)
 
 
 def _opened(address: tuple[Any, ...], seconds: float) -> socket.socket:

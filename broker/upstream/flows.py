@@ -8,6 +8,7 @@ decided in `broker.upstream.tokens` before oauthlib sees it.
 import io
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 from urllib.parse import quote_plus
 
@@ -17,11 +18,12 @@ from requests.adapters import BaseAdapter
 from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session
 
-from broker.errors import ProviderUnavailable
+from broker.errors import BrokerError, ProviderUnavailable
 from broker.secret import Secret
 from broker.upstream.answer import Answer
 from broker.upstream.calls import Calls
-from broker.upstream.tokens import Departure, TokenAnswer, judged
+from broker.upstream.request import Headers, origin_of, refused
+from broker.upstream.tokens import Departure, TokenAnswer, TokenRefused, judged
 
 AuthMethod = Literal["client_secret_post", "client_secret_basic"]
 """RFC 6749 §2.3.1."""
@@ -50,8 +52,11 @@ class Upstream(Calls):
     ) -> str:
         """Where to send the browser (RFC 6749 §4.1.1, RFC 7636 §4.3): the real origin, not the mapped one.
 
-        `extra`: further parameters of the authorization request, like `nonce` and `prompt`.
+        `extra`: further parameters of the authorization request, like `nonce` and `prompt`. Raises
+        `ProviderUnavailable` where that is no https, nor mapped to loopback.
         """
+        if not endpoint.startswith("https://") and origin_of(endpoint) not in self._origins:
+            raise refused("The authorization endpoint is not https.")
         with _session(client_id, redirect_uri=redirect_uri, scope=list(scopes)) as session:
             url, _ = session.authorization_url(
                 _as_https(endpoint),
@@ -80,12 +85,16 @@ class Upstream(Calls):
         Raises `TokenRefused`, `RateLimited`, `ProviderUnavailable`.
         """
 
+        authentication = _authentication(client_id, client_secret, auth_method)
+
         def exchanged(session: OAuth2Session) -> None:
             session.fetch_token(
                 _as_https(endpoint),
                 code=code.reveal(),
                 code_verifier=code_verifier.reveal(),
-                **_fetch_authentication(client_id, client_secret, auth_method),
+                auth=authentication.basic,
+                include_client_id=authentication.basic is None,
+                client_secret=authentication.in_body.get("client_secret"),
             )
 
         session = _session(client_id, redirect_uri=redirect_uri)
@@ -107,12 +116,14 @@ class Upstream(Calls):
         Raises as `exchange` does.
         """
 
+        authentication = _authentication(client_id, client_secret, auth_method)
+
         def refreshed(session: OAuth2Session) -> None:
             session.refresh_token(
                 _as_https(endpoint),
                 refresh_token=refresh_token.reveal(),
-                auth=_basic(client_id, client_secret) if auth_method == "client_secret_basic" else None,
-                **(_in_body(client_id, client_secret) if auth_method == "client_secret_post" else {}),
+                auth=authentication.basic,
+                **authentication.in_body,
             )
 
         return self._answered(_session(client_id), refreshed, endpoint, pins, departure)
@@ -132,15 +143,8 @@ class Upstream(Calls):
 
         Without `client_secret` or `auth_method` the token speaks for itself (docs/facts/google.md §1.7).
         """
-        secret = client_secret if auth_method else None
-        in_body = _in_body(client_id, secret) if secret and auth_method == "client_secret_post" else {}
-        _, headers, body = WebApplicationClient(client_id).prepare_token_revocation_request(
-            _as_https(endpoint), token.reveal(), cast(Any, token_type_hint), **in_body
-        )
-        prepared = requests.Request("POST", _as_https(endpoint), headers=headers, data=body).prepare()
-        if secret and auth_method == "client_secret_basic":
-            prepared.prepare_auth(_basic(client_id, secret))
-        return self._posted(prepared, endpoint, pins)
+        authentication = _authentication(client_id, client_secret, auth_method)
+        return self._posted(_revocation(endpoint, client_id, token, token_type_hint, authentication), endpoint, pins)
 
     def _answered(
         self,
@@ -163,22 +167,22 @@ class Upstream(Calls):
         try:
             with session:
                 ask(session)
-        except (OAuth2Error, requests.RequestException):
-            # Their texts may hold the request: nothing of them is kept.
-            answers.clear()
-        if len(answers) != 1:
-            raise ProviderUnavailable("The provider's token answer could not be used.", retryable=False)
+        except (BrokerError, TokenRefused) as error:
+            # The library's frames hold the request in their locals, which a crash report may print.
+            raise error.with_traceback(None) from None
+        except (OAuth2Error, requests.RequestException, ValueError):
+            # Their texts may hold the request, so nothing of them is kept; a token that came is (I5).
+            pass
+        if not answers:
+            raise ProviderUnavailable("The token request could not be made.", retryable=False)
         return answers[0]
 
     def _posted(self, prepared: requests.PreparedRequest, endpoint: str, pins: frozenset[str]) -> Answer:
         """Send what requests prepared, on a new connection: a lost kept one leaves a rotation unknown."""
         if prepared.method != "POST" or prepared.url != _as_https(endpoint):
-            raise ProviderUnavailable(
-                "The token endpoint is not in its plain form.", retryable=False, sent=False
-            )
-        headers = {name: str(prepared.headers[name]) for name in _PASSED_ON if name in prepared.headers}
-        body = prepared.body.encode() if isinstance(prepared.body, str) else prepared.body
-        request = self._request("POST", endpoint, pins, headers, body if isinstance(body, bytes) else None)
+            raise refused("The token endpoint is not in its plain form.")
+        headers = Headers({name: str(prepared.headers[name]) for name in _PASSED_ON if name in prepared.headers})
+        request = self._checked("POST", endpoint, pins).carrying(headers, None, _body(prepared))
         return self._sent(request, deadline=None, max_bytes=TOKEN_BYTES, fresh=True)
 
 
@@ -209,6 +213,10 @@ def _session(client_id: str, **settings: Any) -> OAuth2Session:  # noqa: ANN401 
     return session
 
 
+def _body(prepared: requests.PreparedRequest) -> bytes:
+    return prepared.body if isinstance(prepared.body, bytes) else str(prepared.body or "").encode()
+
+
 def _plain(response: requests.Response) -> requests.Response:
     """For oauthlib: an answer that it cannot stumble over. The real one has been judged."""
     plain = requests.Response()
@@ -224,16 +232,28 @@ def _as_https(endpoint: str) -> str:
     return "https:" + endpoint.partition(":")[2]
 
 
-def _fetch_authentication(client_id: str, client_secret: Secret, auth_method: AuthMethod) -> dict[str, Any]:
-    if auth_method == "client_secret_basic":
-        return {"auth": _basic(client_id, client_secret)}
-    return {"include_client_id": True, "client_secret": client_secret.reveal()}
+@dataclass(frozen=True)
+class _Authentication:
+    """How the client proves itself (RFC 6749 §2.3.1): in the body, by header, or not at all."""
+
+    in_body: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    basic: HTTPBasicAuth | None = None
 
 
-def _in_body(client_id: str, client_secret: Secret) -> dict[str, Any]:
-    return {"client_id": client_id, "client_secret": client_secret.reveal()}
+def _authentication(client_id: str, client_secret: Secret | None, method: AuthMethod | None) -> _Authentication:
+    if client_secret is None or method is None:
+        return _Authentication()
+    if method == "client_secret_basic":
+        # Both form-encoded first, as the RFC has it.
+        return _Authentication(basic=HTTPBasicAuth(quote_plus(client_id), quote_plus(client_secret.reveal())))
+    return _Authentication({"client_id": client_id, "client_secret": client_secret.reveal()})
 
 
-def _basic(client_id: str, client_secret: Secret) -> HTTPBasicAuth:
-    """Both form-encoded first: RFC 6749 §2.3.1."""
-    return HTTPBasicAuth(quote_plus(client_id), quote_plus(client_secret.reveal()))
+def _revocation(
+    endpoint: str, client_id: str, token: Secret, hint: str | None, authentication: _Authentication
+) -> requests.PreparedRequest:
+    _, headers, body = WebApplicationClient(client_id).prepare_token_revocation_request(
+        _as_https(endpoint), token.reveal(), cast(Any, hint), **authentication.in_body
+    )
+    asked = requests.Request("POST", _as_https(endpoint), headers=headers, data=body, auth=authentication.basic)
+    return asked.prepare()

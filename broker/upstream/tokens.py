@@ -29,7 +29,7 @@ _TOKEN = re.compile(r"[\x21-\x7e]+")
 _STANDARD = frozenset({"token_type", "expires_in", "scope", "refresh_token_expires_in"})
 
 
-class TokenRefused(Exception):  # noqa: N818 - a definite "no" that the caller turns into a state
+class TokenRefused(Exception):
     """The provider refused for good: RFC 6749 §5.2, or Graph's error object. It carries no text of the
     provider's.
     """
@@ -92,9 +92,7 @@ def _members(answer: Answer) -> Mapping[str, Any]:
 def _refusal(members: Mapping[str, Any]) -> Exception:
     error, subtype = members.get("error"), members.get("error_subtype")
     if isinstance(error, dict):
-        return TokenRefused(
-            "unknown", code=_number(error.get("code")), subcode=_number(error.get("error_subcode"))
-        )
+        return TokenRefused("unknown", code=_number(error.get("code")), subcode=_number(error.get("error_subcode")))
     if not isinstance(error, str):
         return ProviderUnavailable("The provider's token endpoint failed without saying why.")
     if error in PASSING_ERRORS:
@@ -118,9 +116,7 @@ def _tokens(members: Mapping[str, Any]) -> TokenAnswer:
     id_token = members.get("id_token")
     return TokenAnswer(
         access_token=_secret(members["access_token"]),
-        refresh_token=_secret(members["refresh_token"])
-        if members.get("refresh_token") not in (None, "")
-        else None,
+        refresh_token=_secret(members["refresh_token"]) if members.get("refresh_token") not in (None, "") else None,
         expires_in=_seconds(members.get("expires_in")),
         scope=_scope(members.get("scope")),
         id_token=id_token if isinstance(id_token, str) and id_token else None,

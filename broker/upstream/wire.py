@@ -27,16 +27,21 @@ HEAD_LIMIT = 64 * 1024
 READ = 16 * 1024
 
 
+LOUD = frozenset({"oauthlib", "requests", "requests_oauthlib", "urllib3"})
+"""At DEBUG these log tokens, codes and secrets; urllib3 logs a URL's query even at WARNING (G-1)."""
+
+
 def quieten() -> None:
-    """At DEBUG these libraries log tokens, codes and secrets; urllib3 logs a URL's query even at WARNING
-    (G-1).
-    """
-    logging.getLogger("urllib3").setLevel(logging.ERROR)
-    for name in ("requests", "requests_oauthlib", "oauthlib"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    """Silence them below ERROR. A level may be lowered again by whoever sets up logging; a filter stays."""
+    for name in LOUD:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] in LOUD:
+            logging.getLogger(name).addFilter(_is_error)
 
 
-quieten()
+def _is_error(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR
 
 
 class Exchange:
@@ -44,6 +49,7 @@ class Exchange:
 
     def __init__(self, *, seconds: float, max_bytes: int, fresh: bool, clock: Callable[[], float]) -> None:
         self._clock = clock
+        self.seconds = seconds
         self._ends = clock() + seconds
         self.max_bytes = max_bytes
         self.fresh = fresh

@@ -73,8 +73,10 @@ class Peer:
         return self
 
     def close(self) -> None:
+        """May be called twice."""
         self.stopped.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for sock in list(self._open):
             with contextlib.suppress(OSError):

@@ -1,31 +1,19 @@
 """Each fault of docs/facts/security.md §5.3.3, at each of data, exchange, refresh and revoke."""
 
 import gzip
+import socket
+import threading
 import time
 import tracemalloc
-from collections.abc import Callable
 
 import pytest
-from conftest import REAL
-from hostile_peer import Peer, Script, Talk, message, says, sends
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from broker.errors import ProviderUnavailable
 from broker.upstream import Upstream
-
-Ask = Callable[[Upstream], object]
-Make = Callable[..., Upstream]
-
-
-def failure(ask: Ask, upstream: Upstream) -> ProviderUnavailable:
-    with pytest.raises(ProviderUnavailable) as caught:
-        ask(upstream)
-    error = caught.value
-    assert error.__cause__ is None
-    assert error.__context__ is None, "a library's exception carries the URL"
-    assert "127.0.0.1" not in error.detail
-    return error
+from tests.upstream.hostile_peer import Peer, Script, Talk, message, says, sends
+from tests.upstream.peers import REAL, Ask, Make, failure
 
 
 def resets(talk: Talk) -> None:
@@ -137,7 +125,7 @@ def test_a_redirect_is_never_followed(peer: Peer, upstream: Upstream, ask: Ask, 
 SLOW: dict[str, Script] = {
     "REL-43 silence": holds,
     "REL-44 headers drip": drips(OK + b"X-Slow: " + b"x" * 1000),
-    "REL-44 the status line drips": drips(OK * 100),
+    "REL-44 the status line drips": drips(b"HTTP/1.1 200 " + b"x" * 1000),
     "REL-44 the body drips": lambda talk: (
         talk.send(OK + b"Content-Length: 1000\r\n\r\n"),
         talk.drip(b"x" * 1000, 0.05),
@@ -154,24 +142,28 @@ SLOW: dict[str, Script] = {
 @pytest.mark.parametrize("script", SLOW.values(), ids=list(SLOW))
 def test_a_slow_answer_ends_by_the_deadline(peer: Peer, make: Make, ask: Ask, script: Script) -> None:
     peer.will(script)
-    upstream = make(peer, deadline=0.3)
+    upstream = make(peer, deadline=0.15)
     began = time.monotonic()
     error = failure(ask, upstream)
-    assert time.monotonic() - began < 0.6
+    assert time.monotonic() - began < 1.5, "each of these goes on for 10 s and more"
     assert (error.status, error.retryable, error.sent) == (504, True, True)
 
 
 def test_a_peer_that_does_not_read_ends_by_the_deadline(peer: Peer, make: Make) -> None:
     """REL-43: sending counts too."""
-    peer.on_connect = lambda sock, stopped: stopped.wait(5) and None
+    def reads_nothing(_: socket.socket, stopped: threading.Event) -> None:
+        stopped.wait(5)
+        raise OSError
+
+    peer.on_connect = reads_nothing
     upstream = make(peer, deadline=0.3)
     began = time.monotonic()
 
     def ask(upstream: Upstream) -> object:
-        return upstream.call("POST", f"{REAL}/", pins=frozenset({REAL}), body=b"x" * 30_000_000)
+        return upstream.call("POST", f"{REAL}/", pins=frozenset({REAL}), body=b"x" * 10_000_000)
 
     assert failure(ask, upstream).status == 504
-    assert time.monotonic() - began < 0.8
+    assert time.monotonic() - began < 1.5
 
 
 ENDLESS: dict[str, Script] = {
@@ -189,12 +181,13 @@ ENDLESS: dict[str, Script] = {
 
 
 @pytest.mark.parametrize("script", ENDLESS.values(), ids=list(ENDLESS))
-def test_an_endless_answer_ends_with_memory_flat(peer: Peer, upstream: Upstream, ask: Ask, script: Script) -> None:
+def test_an_endless_answer_ends_with_memory_flat(peer: Peer, make: Make, ask: Ask, script: Script) -> None:
     peer.will(script)
+    upstream = make(peer, max_bytes=500_000)
     tracemalloc.start()
     try:
         error = failure(ask, upstream)
-        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+        assert tracemalloc.get_traced_memory()[1] < 3_000_000
     finally:
         tracemalloc.stop()
     assert error.status == 502
@@ -231,8 +224,14 @@ def test_a_body_is_kept_up_to_the_cap_and_not_a_byte_further(peer: Peer, upstrea
         assert failure(ask, upstream).detail == "provider.example sent more than it may."
 
 
-@given(raw=st.binary(max_size=300), prefix=st.sampled_from([b"", b"HTTP/1.1 ", OK, CHUNKED, OK + b"Content-Length: "]))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+PREFIXES = [
+    *(b"", b"HTTP/1.1 ", b"HTTP/1.1 200 ", b"HTTP/1.1 100 Continue\r\n\r\n", OK, OK + b"X: y\r\n", CHUNKED),
+    *(OK + name + b": " for name in (b"Content-Length", b"Transfer-Encoding", b"Content-Encoding", b"Connection")),
+]
+
+
+@given(raw=st.binary(max_size=300), prefix=st.sampled_from(PREFIXES))
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_bytes_come_back_the_failure_is_typed(peer: Peer, make: Make, raw: bytes, prefix: bytes) -> None:
     upstream = make(peer, deadline=2.0)
     peer.scripts[:] = [lambda talk: (talk.send(prefix + raw), talk.end())[0]]
