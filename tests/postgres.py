@@ -213,6 +213,8 @@ class _Unprivileged:
         for folder in install.parent.glob(f"{install.name}*"):
             if folder.is_dir():
                 shutil.copytree(folder, home / folder.name)
+        for path in home.rglob("*"):
+            self.give(path)
         return home / programs.relative_to(install.parent)
 
 
