@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import click
 
 from broker import __version__
+from broker.commands.audit import audit
 from broker.errors import BrokerError, ConfigurationError
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print facts as JSON.")
@@ -188,6 +189,9 @@ def keys_status(as_json: bool) -> None:
     with broker.database.read() as session:
         facts = broker.vault.status(session)
     _print(facts, as_json=as_json)
+
+
+cli.add_command(audit)
 
 
 def _check_client(

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify
 
 from broker import scopes
-from broker.connections import begin, confirm, narrow, read, revoke, suspend, use
+from broker.connections import begin, confirm, history, narrow, read, revoke, suspend, use
 from broker.connections.begin import SessionRequest, connector_scopes
 from broker.connections.read import rfc3339
 from broker.connections.use import Standing
@@ -177,6 +177,23 @@ def list_revocations() -> Response:
 def show_revocation(revocation_id: str) -> Response:
     client = caller("revoke")
     return jsonify(revoke.receipt(the_broker(), client, revocation_id))
+
+
+@api.get("/v1/audit")
+def list_audit() -> Response:
+    client = caller("audit:read")
+    asked = bodies.query(bodies.AuditQuery)
+    page = history.listed(
+        the_broker(),
+        client,
+        tenant=asked.tenant,
+        subject=asked.subject,
+        connection=asked.connection,
+        since=asked.since,
+        limit=bodies.bounded(asked.limit, 200),
+        cursor=asked.cursor,
+    )
+    return jsonify(asdict(page))
 
 
 def _receipt(receipt: dict[str, Any]) -> tuple[Response, int]:

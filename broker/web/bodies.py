@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from flask import request
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from broker import strict_json
 from broker.config import is_loopback
@@ -83,6 +83,11 @@ class ConnectionsQuery(ListQuery):
 
 class RevocationsQuery(ListQuery):
     connection: Word | None = None
+
+
+class AuditQuery(ListQuery):
+    connection: Word | None = None
+    since: AwareDatetime | None = None
 
 
 class RecordsQuery(Query):
