@@ -166,19 +166,32 @@ class SalesApp:
         body = {"subject": self.subject, "code": returned.get("code", ""), **members}
         return self.call("POST", f"/v1/connect-sessions/{returned['session']}/confirm", body)
 
-    def pending(self, *connectors: str, browser: Browser | None = None, **how: Any) -> dict[str, str]:
-        """Through the browser as far as the return URL. `account`, `without`: what the user does at Google."""
-        browser = browser or Browser()
+    def callback(self, *connectors: str, browser: Browser, **how: Any) -> str:
+        """Through the browser as far as Google's answer: the callback's address, not yet followed.
+
+        `account`, `without`, `decision`: what the user does at Google.
+        """
         at_google = {name: how.pop(name) for name in ("account", "without", "decision") if name in how}
         connectors = connectors or ("google_contacts", "google_calendar")
         address = browser.approve(self.begin(*connectors, **how), connectors)
-        return browser.come_back(browser.at_google(address, **at_google))
+        return browser.at_google(address, **at_google)
+
+    def pending(self, *connectors: str, browser: Browser | None = None, **how: Any) -> dict[str, str]:
+        """Through the browser as far as the return URL."""
+        browser = browser or Browser()
+        return browser.come_back(self.callback(*connectors, browser=browser, **how))
 
     def connect(self, *connectors: str, **how: Any) -> dict[str, Any]:
         """Connect and confirm; the connection."""
         answer = self.confirm(self.pending(*connectors, **how))
         assert answer.status_code == 200, answer.text
         return dict(answer.json()["connection"])
+
+    def status(self, session_id: str) -> str:
+        """A connect session's status."""
+        answer = self.call("GET", f"/v1/connect-sessions/{session_id}")
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["status"])
 
     def connection(self, connection_id: str) -> dict[str, Any]:
         return dict(self.call("GET", f"/v1/connections/{connection_id}").json())
