@@ -1,69 +1,69 @@
-"""Before Google's own code answers: the request log, and the faults of a network and of an overloaded service.
+"""Before a fake's own code answers: the journal, and the faults of a network and of an overloaded service.
 
-A WSGI layer, so that nothing of Flask softens a fault. What `/_sandbox` does is neither logged nor disturbed.
+A WSGI layer, so that nothing of Flask softens a fault. What `/_sandbox` does is neither noted nor disturbed.
 """
 
 import io
 import json
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
 
-from broker.sandbox import envelopes
+from werkzeug.test import run_wsgi_app
+
+from broker.sandbox.fake import Fake
+from broker.sandbox.malformed import SPOILED
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-    from broker.sandbox.state import Google
-
 HANG = 120.0
 """Seconds after which a hanging answer ends as a lost connection."""
 
-HTML = b"<!doctype html><title>Error</title><h1>Something went wrong</h1><p>Sandbox: this is not Google.</p>"
+HTML = b"<!doctype html><title>Error</title><h1>Something went wrong</h1><p>Sandbox: this is not the provider.</p>"
+
+Headers = list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Bodies:
+    """How a provider words what its overload says."""
+
+    outage: Callable[[str, int], object]
+    """By path and status, the JSON of a failure."""
+    rate_limit: Callable[[str, dict[str, Any]], tuple[int, object]]
+    """By path and the quirk's members, status and JSON of a refusal for too many calls."""
 
 
 class Faults:
-    """Wraps the fake's WSGI application."""
+    """Wraps a fake's WSGI application."""
 
-    def __init__(self, app: "WSGIApplication", google: "Google") -> None:
-        self._app = app
-        self._google = google
+    def __init__(self, app: "WSGIApplication", fake: Fake, bodies: Bodies) -> None:
+        self._app, self._fake, self._bodies = app, fake, bodies
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        path = environ["PATH_INFO"]
+        """`sandbox.trickle` and `sandbox.cut` in `environ` are orders to the server."""
+        path, quirks = environ["PATH_INFO"], self._fake.quirks
         if path.startswith("/_sandbox"):
             return self._app(environ, start_response)
-        entry = self._logged(environ)
+        entry = self._fake.journal.opened(environ, _form(environ))
 
-        def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Callable[[bytes], object]:  # noqa: ANN401
+        def start(status: str, headers: Headers, *exc_info: Any) -> Callable[[bytes], object]:  # noqa: ANN401
             entry["status"] = int(status[:3])
             return start_response(status, headers, *exc_info)
 
-        if delay := self._google.quirks.for_path("delay", path):
+        if pace := quirks.take("trickle", path):
+            environ["sandbox.trickle"] = pace[0]
+        if delay := quirks.take("delay", path):
             time.sleep(delay[0])
-        return self._fault(path, start) or self._app(environ, start)
-
-    def _logged(self, environ: "WSGIEnvironment") -> dict[str, Any]:
-        entry = {
-            "method": environ["REQUEST_METHOD"],
-            "path": environ["PATH_INFO"],
-            "query": environ.get("QUERY_STRING", ""),
-            "status": None,
-        }
-        if entry["method"] == "POST" and entry["path"] == "/token":
-            body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-            environ["wsgi.input"] = io.BytesIO(body)
-            entry["grant_type"] = parse_qs(body.decode("latin-1")).get("grant_type", [None])[0]
-        self._google.log(entry)
-        return entry
-
-    def _fault(self, path: str, start: "StartResponse") -> Iterable[bytes] | None:
-        if outage := self._google.quirks.for_path("outage", path):
+        if outage := quirks.take("outage", path):
             return self._outage(path, outage[0], start)
-        if limit := self._google.quirks.for_path("rate_limit", path):
-            return _rate_limited(path, limit[0], start)
-        return None
+        if limit := quirks.take("rate_limit", path):
+            return self._rate_limited(path, limit[0], start)
+        if kind := quirks.take("malformed", path):
+            return _spoiled(self._app, environ, kind[0], start)
+        return self._app(environ, start)
 
     def _outage(self, path: str, kind: int | str, start: "StartResponse") -> Iterable[bytes]:
         """Raises `ConnectionResetError`, which the server takes as an order to drop the connection."""
@@ -71,25 +71,42 @@ class Faults:
             start("200 OK", [("Content-Type", "text/html"), ("Content-Length", str(len(HTML)))])
             return [HTML]
         if kind == "hang":
-            self._google.quirks.wait_for_change(HANG)
+            self._fake.quirks.wait_for_change(HANG)
         if isinstance(kind, str):
             raise ConnectionResetError("a fault that was asked for")
-        body = {"error": "internal_failure"} if path == "/token" else envelopes.outage(kind)
-        return _answered(kind, body, {}, start)
+        headers = [("Location", "/elsewhere")] if kind < 400 else []
+        return _answered(kind, self._bodies.outage(path, kind), headers, start)
+
+    def _rate_limited(self, path: str, limit: Any, start: "StartResponse") -> Iterable[bytes]:  # noqa: ANN401 - any JSON
+        given = limit if isinstance(limit, dict) else {"retry_after": limit}
+        status, body = self._bodies.rate_limit(path, given)
+        after = given.get("retry_after")
+        return _answered(status, body, [] if after is None else [("Retry-After", str(after))], start)
 
 
-def _rate_limited(path: str, limit: Any, start: "StartResponse") -> Iterable[bytes]:  # noqa: ANN401 - any JSON
-    """Calendar speaks the older envelope by itself, with 403; the others the newer, with 429 (§5.3, §5.8)."""
-    given = limit if isinstance(limit, dict) else {"retry_after": limit}
-    older = given.get("envelope", "errors" if path.startswith("/calendar/") else "details") == "errors"
-    status = given.get("status", 403 if older else 429)
-    body = envelopes.rate_limit_older(status) if older else envelopes.rate_limit_newer(status)
-    after = given.get("retry_after")
-    return _answered(status, body, {} if after is None else {"Retry-After": str(after)}, start)
+def _form(environ: "WSGIEnvironment") -> bytes:
+    """The body of a form, left in place for whoever reads it next."""
+    if environ["REQUEST_METHOD"] != "POST" or "form" not in environ.get("CONTENT_TYPE", ""):
+        return b""
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"] = io.BytesIO(body)
+    return bytes(body)
 
 
-def _answered(status: int, body: object, headers: dict[str, str], start: "StartResponse") -> Iterable[bytes]:
+def _spoiled(app: "WSGIApplication", environ: "WSGIEnvironment", kind: str, start: "StartResponse") -> Iterable[bytes]:
+    """The true answer with its true status, made unreadable."""
+    pieces, status, given = run_wsgi_app(app, environ, buffered=True)
+    body = SPOILED[kind](b"".join(pieces))
+    headers = [(name, value) for name, value in given if name != "Content-Length"]
+    if kind == "bomb":
+        headers.append(("Content-Encoding", "gzip"))
+    environ["sandbox.cut"] = kind == "cut"
+    start(status, [*headers, ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def _answered(status: int, body: object, headers: Headers, start: "StartResponse") -> Iterable[bytes]:
     text = json.dumps(body).encode()
     fixed = [("Content-Type", "application/json; charset=UTF-8"), ("Content-Length", str(len(text)))]
-    start(f"{status} Fault", [*fixed, *headers.items()])
+    start(f"{status} Fault", [*fixed, *headers])
     return [text]

@@ -4,20 +4,29 @@ Knows nothing of HTTP nor of what a record means.
 """
 
 import secrets
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 Record = dict[str, Any]
 
+PLACES = 5_000
+"""Page tokens, and likewise sync tokens, that are remembered; the oldest is forgotten."""
 
-@dataclass
+
+@dataclass(slots=True)
 class Item:
     """A record and the version of its last change; a deleted one stays, so that a later reading can tell."""
 
-    record: Record
+    held: Record | Callable[[], Record]
+    """The record, or what makes it: so many thousands of seeded ones take no room."""
     version: int = 0
     deleted: bool = False
+
+    @property
+    def record(self) -> Record:
+        return self.held() if callable(self.held) else self.held
 
 
 @dataclass
@@ -34,9 +43,14 @@ class Collection:
         self.version = other.version
         self.items = {key: replace(item) for key, item in other.items.items()}
 
-    def put(self, record_id: str, record: Record) -> None:
+    def put(self, record_id: str, record: Record | Callable[[], Record]) -> None:
         self.version += 1
         self.items[record_id] = Item(record, self.version)
+
+    @property
+    def living(self) -> int:
+        """Records that are not deleted."""
+        return sum(not item.deleted for item in self.items.values())
 
     def delete(self, record_id: str) -> bool:
         """Whether there was such a record."""
@@ -71,6 +85,14 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Order:
+    """How a full reading is sorted."""
+
+    key: Callable[[Item], Any]
+    descending: bool = False
+
+
+@dataclass(frozen=True)
 class Answered:
     """One page. One of the tokens is set, the sync token on the last page."""
 
@@ -87,7 +109,10 @@ class _Place:
     parameters: Mapping[str, tuple[str, ...]]
     sync_token: str | None
     """The one that this reading began with; None for a full reading."""
-    left: tuple[str, ...]
+    ids: tuple[str, ...]
+    """All records of this reading, shared by the places of its pages."""
+    at: int
+    """How many of them were read."""
     version: int
     """Of the collection when the reading began: a change meanwhile belongs to the next reading."""
     full_at: float
@@ -100,29 +125,36 @@ class Listings:
     def __init__(self, clock: Callable[[], float], lifetime: float) -> None:
         """`lifetime`: seconds that a sync token lives from the full reading."""
         self._clock, self._lifetime = clock, lifetime
-        self._pages: dict[str, _Place] = {}
-        self._syncs: dict[str, _Place] = {}
+        self._pages: OrderedDict[str, _Place] = OrderedDict()
+        self._syncs: OrderedDict[str, _Place] = OrderedDict()
 
-    def answer(self, collection: Collection, asked: Asked, chosen: Callable[[Item], bool]) -> Answered:
-        """The next page. `chosen` picks what a full reading holds; a reading of changes tells all.
+    def answer(
+        self, collection: Collection, asked: Asked, chosen: Callable[[Item], bool], order: Order | None = None
+    ) -> Answered:
+        """The next page. `chosen` picks what a full reading holds, `order` sorts it; a reading of changes tells all.
 
         Raises `TokenUnknown`, `ParametersDiffer`, `SyncTokenExpired`.
         """
-        place = self._place(collection, asked, chosen)
-        page, left = place.left[: asked.size], place.left[asked.size :]
-        items = [collection.items[record_id] for record_id in page]
-        after = _Place(place.collection, place.parameters, place.sync_token, left, place.version, place.full_at)
-        if left:
-            return Answered(items, _kept(self._pages, after), None)
-        return Answered(items, None, _kept(self._syncs, after))
+        place = self._place(collection, asked, chosen, order)
+        after = place.at + asked.size
+        found = (collection.items.get(key) for key in place.ids[place.at : after])
+        items = [item for item in found if item and (place.sync_token or chosen(item))]
+        if after < len(place.ids):
+            return Answered(items, _kept(self._pages, replace(place, at=after)), None)
+        return Answered(items, None, _kept(self._syncs, replace(place, ids=())))
 
-    def _place(self, collection: Collection, asked: Asked, chosen: Callable[[Item], bool]) -> _Place:
+    def _place(
+        self, collection: Collection, asked: Asked, chosen: Callable[[Item], bool], order: Order | None
+    ) -> _Place:
         if asked.page_token:
             return self._continued(collection, asked)
         if asked.sync_token:
             return self._changes(collection, asked)
-        left = tuple(key for key, item in collection.items.items() if chosen(item))
-        return _Place(collection.id, asked.parameters, None, left, collection.version, self._clock())
+        found = [(key, item) for key, item in collection.items.items() if chosen(item)]
+        if order:
+            found.sort(key=lambda pair: order.key(pair[1]), reverse=order.descending)
+        ids = tuple(key for key, _ in found)
+        return _Place(collection.id, asked.parameters, None, ids, 0, collection.version, self._clock())
 
     def _continued(self, collection: Collection, asked: Asked) -> _Place:
         place = _found(self._pages, asked.page_token, collection)
@@ -136,9 +168,8 @@ class Listings:
             raise SyncTokenExpired
         if since.parameters != asked.parameters:
             raise ParametersDiffer
-        left = tuple(key for key, item in collection.items.items() if item.version > since.version)
-        version = collection.version
-        return _Place(collection.id, asked.parameters, asked.sync_token, left, version, since.full_at)
+        ids = tuple(key for key, item in collection.items.items() if item.version > since.version)
+        return replace(since, sync_token=asked.sync_token, ids=ids, at=0, version=collection.version)
 
 
 def _found(places: Mapping[str, _Place], token: str | None, collection: Collection) -> _Place:
@@ -148,7 +179,9 @@ def _found(places: Mapping[str, _Place], token: str | None, collection: Collecti
     return place
 
 
-def _kept(places: dict[str, _Place], place: _Place) -> str:
+def _kept(places: OrderedDict[str, _Place], place: _Place) -> str:
     token = secrets.token_urlsafe(12)
     places[token] = place
+    if len(places) > PLACES:
+        places.popitem(last=False)
     return token

@@ -1,6 +1,7 @@
-"""What a test can make the sandbox do wrong: the known quirks, what each may hold, and which are on.
+"""How a test makes a fake depart from its provider: what each quirk may hold, and which are on.
 
-Nothing here acts; whoever answers a request asks `Quirks` whether to depart from what Google does.
+Nothing here acts; whoever answers a request asks `Quirks` whether to depart. `WIRE` holds the quirks that every fake
+has; a provider's own stand in its folder.
 """
 
 import json
@@ -9,40 +10,62 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from broker.sandbox.malformed import SPOILED
+
 Check = Callable[[Any], bool]
 
 
 @dataclass(frozen=True)
 class Known:
-    """A quirk by name: which values it takes, and what it does."""
+    """A quirk by name: which values it takes, one of them, and what it does."""
 
     fits: Check
+    example: Any
     meaning: str
 
 
-def _flag(value: Any) -> bool:  # noqa: ANN401 - any JSON
+def flag(value: Any) -> bool:  # noqa: ANN401 - any JSON
     return isinstance(value, bool)
 
 
-def _seconds(value: Any) -> bool:  # noqa: ANN401
+def seconds(value: Any) -> bool:  # noqa: ANN401
     return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
 
-def _texts(value: Any) -> bool:  # noqa: ANN401
+def texts(value: Any) -> bool:  # noqa: ANN401
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-def _one_of(*choices: object) -> Check:
-    return lambda value: not isinstance(value, bool) and value in choices
+def one_of(*choices: object) -> Check:
+    return lambda value: isinstance(value, str | int) and not isinstance(value, bool) and value in choices
 
 
-def _by_prefix(fits: Check) -> Check:
+def members(value: Any, **kinds: type) -> bool:  # noqa: ANN401
+    return isinstance(value, dict) and all(
+        name in kinds and isinstance(item, kinds[name]) and not isinstance(item, bool) for name, item in value.items()
+    )
+
+
+def by_prefix(fits: Check) -> Check:
+    """{"/path/prefix": item}; an item may also be {"value": item, "times"?: calls that it lasts, "after"?: calls
+    that it spares first}."""
+
     def check(value: Any) -> bool:  # noqa: ANN401
-        if not isinstance(value, dict):
-            return False
-        return all(prefix.startswith("/") and fits(item) for prefix, item in value.items())
+        return isinstance(value, dict) and all(
+            prefix.startswith("/") and (_counted(item, fits) if _is_counted(item) else fits(item))
+            for prefix, item in value.items()
+        )
 
     return check
+
+
+def _is_counted(item: Any) -> bool:  # noqa: ANN401
+    return isinstance(item, dict) and "value" in item
+
+
+def _counted(item: dict[str, Any], fits: Check) -> bool:
+    counts = {name: count for name, count in item.items() if name != "value"}
+    return fits(item["value"]) and members(counts, times=int, after=int) and all(n >= 0 for n in counts.values())
 
 
 def _outage(value: Any) -> bool:  # noqa: ANN401
@@ -50,72 +73,30 @@ def _outage(value: Any) -> bool:  # noqa: ANN401
     return status or value in ("html", "hang", "reset")
 
 
-def _members(value: Any, **kinds: type) -> bool:  # noqa: ANN401
-    return isinstance(value, dict) and all(
-        name in kinds and isinstance(item, kinds[name]) and not isinstance(item, bool) for name, item in value.items()
-    )
-
-
-def _token_error(value: Any) -> bool:  # noqa: ANN401
-    kinds = {
-        "error": str,
-        "error_subtype": str,
-        "error_description": str,
-        "status": int,
-        "times": int,
-        "grant_type": str,
-    }
-    return _members(value, **kinds) and "error" in value
-
-
 def _rate_limit(value: Any) -> bool:  # noqa: ANN401
-    return value is None or _seconds(value) or _limit_in_full(value)
+    in_full = members(value, retry_after=int, envelope=str, status=int)
+    return value is None or seconds(value) or (in_full and value.get("envelope", "errors") in ("errors", "details"))
 
 
-def _limit_in_full(value: Any) -> bool:  # noqa: ANN401
-    fits = _members(value, retry_after=int, envelope=str, status=int)
-    return fits and value.get("envelope", "errors") in ("errors", "details")
-
-
-KNOWN: Mapping[str, Known] = {
-    "no_refresh_token": Known(_flag, "no token answer holds a refresh token"),
-    "refresh_token_once": Known(
-        _flag, "only the first consent of an account to a project, or a forced one, yields a refresh token"
+WIRE: Mapping[str, Known] = {
+    "outage": Known(
+        by_prefix(_outage),
+        {"/token": {"value": 503, "times": 2}},
+        "by path prefix: a status from 300 to 599 (a redirect leads to /elsewhere), `html` (a page with status 200), "
+        "`hang` (no answer) or `reset` (the connection is lost)",
     ),
-    "refresh_token_expires_in": Known(_seconds, "time-based access: refresh tokens say when they end, and end then"),
-    "rotate_refresh_tokens": Known(_flag, "each refresh spends the refresh token; a spent one kills its family"),
-    "partial": Known(_texts, "these scopes are not granted, whatever the user ticks"),
-    "extra_scopes": Known(_texts, "these scopes are granted although nobody asked"),
-    "omit_scope": Known(_flag, "token answers do not say the scope"),
-    "narrow_on_refresh": Known(_texts, "a refresh loses these scopes"),
-    "widen_on_refresh": Known(_texts, "a refresh gains these scopes"),
-    "expires_in": Known(_seconds, "seconds that new access tokens live"),
-    "token_error": Known(
-        _token_error,
-        "the token endpoint answers error, error_subtype, error_description, status; for `times` calls"
-        " or for all, of one grant_type or of any",
+    "delay": Known(by_prefix(seconds), {"/v1/people": 0.5}, "by path prefix: seconds before the answer"),
+    "trickle": Known(by_prefix(seconds), {"/v1/people": 0.1}, "by path prefix: seconds between one byte and the next"),
+    "malformed": Known(
+        by_prefix(one_of(*SPOILED)),
+        {"/token": "truncated"},
+        "by path prefix: the true answer, spoiled: " + ", ".join(f"`{kind}`" for kind in SPOILED),
     ),
-    "omit_iss": Known(_flag, "the callback has no iss"),
-    "wrong_iss": Known(lambda value: _flag(value) or isinstance(value, str), "the callback has this iss, or another's"),
-    "bad_id_token": Known(
-        _one_of("alg_none", "wrong_aud", "wrong_nonce", "wrong_iss", "expired", "bad_signature", "missing"),
-        "what is wrong with id_tokens",
-    ),
-    "other_sub_on_refresh": Known(_flag, "the id_token of a refresh is of another account"),
-    "ignore_sources": Known(_flag, "People returns values of every source, whatever `sources` asks"),
-    "expired_sync_token": Known(
-        _one_of(400, 410, "FAILED_PRECONDITION", "INVALID_ARGUMENT"),
-        "People has forgotten each sync token; 400 is FAILED_PRECONDITION",
-    ),
-    "calendar_gone": Known(
-        _one_of("fullSyncRequired", "updatedMinTooLongAgo", "deleted"),
-        "Calendar answers 410 wherever syncToken or updatedMin is sent",
-    ),
-    "outage": Known(_by_prefix(_outage), 'by path prefix: a status, "html", "hang" or "reset"'),
-    "delay": Known(_by_prefix(_seconds), "by path prefix: seconds before the answer"),
     "rate_limit": Known(
-        _by_prefix(_rate_limit),
-        'by path prefix: Retry-After in seconds or null; or {"retry_after", "envelope": "errors"|"details", "status"}',
+        by_prefix(_rate_limit),
+        {"/calendar": {"retry_after": 3, "envelope": "details", "status": 429}},
+        "by path prefix: Retry-After in seconds, null for none, or an object with retry_after, envelope (`errors` or "
+        "`details`) and status; what is left out is as the service does it",
     ),
 }
 
@@ -124,16 +105,14 @@ class BadQuirk(ValueError):
     """A quirk that is not known, or a value that it does not take; the text lists what is."""
 
 
-def parsed(texts: Iterable[str]) -> dict[str, Any]:
-    """Quirks from a command line: `NAME` is on, `NAME=VALUE` holds JSON, or else the bare text. Raises `BadQuirk`."""
-    found = dict(_parsed(text) for text in texts)
-    _check(found)
-    return found
+def parsed(given: Iterable[str]) -> dict[str, Any]:
+    """Quirks from a command line: `NAME` is on, `NAME=VALUE` holds JSON, or else the bare text."""
+    return dict(_parsed(text) for text in given)
 
 
 def _parsed(text: str) -> tuple[str, Any]:
-    name, given, value = text.partition("=")
-    if not given:
+    name, equals, value = text.partition("=")
+    if not equals:
         return name, True
     try:
         return name, json.loads(value)
@@ -141,20 +120,13 @@ def _parsed(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _check(quirks: Mapping[str, Any]) -> None:
-    if unknown := sorted(quirks.keys() - KNOWN.keys()):
-        raise BadQuirk(f"unknown quirk: {', '.join(unknown)}. Known: {', '.join(KNOWN)}")
-    for name, value in quirks.items():
-        if value is not None and not KNOWN[name].fits(value):
-            raise BadQuirk(f"{name} does not take this value: {KNOWN[name].meaning}")
-
-
 class Quirks:
-    """The quirks that are on. Thread-safe; `lock` is the sandbox's one lock."""
+    """The quirks that are on. Thread-safe; `lock` is the fake's one lock."""
 
-    def __init__(self, lock: threading.RLock, at_start: Mapping[str, Any]) -> None:
+    def __init__(self, lock: threading.RLock, known: Mapping[str, Known], at_start: Mapping[str, Any]) -> None:
         """Raises `BadQuirk`."""
-        _check(at_start)
+        self.known = known
+        self._check(at_start)
         self._changed = threading.Condition(lock)
         self._at_start = dict(at_start)
         self._on = dict(at_start)
@@ -162,22 +134,40 @@ class Quirks:
 
     def get(self, name: str, otherwise: Any = None) -> Any:  # noqa: ANN401 - any JSON
         """The value of a quirk, `otherwise` where it is off."""
-        assert name in KNOWN, name  # noqa: S101 - a slip of ours
+        assert name in self.known, name  # noqa: S101 - a slip of ours
         with self._changed:
             return self._on.get(name, otherwise)
 
-    def for_path(self, name: str, path: str) -> tuple[Any] | None:
-        """The value of the longest prefix that fits `path`, in a tuple since the value may be None."""
-        by_prefix = self.get(name, {})
-        fitting = [prefix for prefix in by_prefix if path.startswith(prefix)]
-        return (by_prefix[max(fitting, key=len)],) if fitting else None
+    def take(self, name: str, path: str) -> tuple[Any] | None:
+        """The value of the longest prefix that fits `path`, in a tuple since it may be None. Counts this call."""
+        with self._changed:
+            fitting = [prefix for prefix in self.get(name, {}) if path.startswith(prefix)]
+            if not fitting:
+                return None
+            prefix = max(fitting, key=len)
+            item = self._on[name][prefix]
+            return self._counted(name, prefix, item) if _is_counted(item) else (item,)
+
+    def _counted(self, name: str, prefix: str, item: dict[str, Any]) -> tuple[Any] | None:
+        if after := item.get("after", 0):
+            self._put(name, prefix, {**item, "after": after - 1})
+            return None
+        if (left := item.get("times")) is not None:
+            self._put(name, prefix, {**item, "times": left - 1} if left > 1 else None)
+        return (item["value"],)
+
+    def _put(self, name: str, prefix: str, item: dict[str, Any] | None) -> None:
+        others = {key: value for key, value in self._on[name].items() if key != prefix}
+        self._on[name] = others if item is None else {**others, prefix: item}
+        if not self._on[name]:
+            del self._on[name]
 
     def merge(self, quirks: Mapping[str, Any]) -> dict[str, Any]:
         """Switch quirks on, or with None or False off; gives all that are on. Raises `BadQuirk`."""
-        _check(quirks)
+        self._check(quirks)
         with self._changed:
             merged = {**self._on, **quirks}
-            self._replace({name: value for name, value in merged.items() if value not in (None, False)})
+            self._replace({name: value for name, value in merged.items() if value is not None and value is not False})
             return dict(self._on)
 
     def reset(self) -> dict[str, Any]:
@@ -191,22 +181,29 @@ class Quirks:
             return dict(self._on)
 
     def token_error(self, grant_type: str) -> dict[str, Any] | None:
-        """The error that this call of the token endpoint ends with; counts it against `times`."""
+        """The error that this call of a token endpoint ends with; counts it against `times`."""
         with self._changed:
-            error = self._on.get("token_error")
+            error: dict[str, Any] | None = self.get("token_error")
             if error is None or error.get("grant_type", grant_type) != grant_type:
                 return None
             if (left := error.get("times")) is not None:
                 self._on["token_error"] = {**error, "times": left - 1}
                 if left <= 1:
                     del self._on["token_error"]
-            return dict(error)
+            return error
 
-    def wait_for_change(self, seconds: float) -> None:
-        """Wait until the quirks change, at most `seconds`: how an answer hangs."""
+    def wait_for_change(self, most: float) -> None:
+        """Wait until the quirks change, at most so many seconds: how an answer hangs."""
         with self._changed:
             before = self._version
-            self._changed.wait_for(lambda: self._version != before, timeout=seconds)
+            self._changed.wait_for(lambda: self._version != before, timeout=most)
+
+    def _check(self, quirks: Mapping[str, Any]) -> None:
+        if unknown := sorted(quirks.keys() - self.known.keys()):
+            raise BadQuirk(f"unknown quirk: {', '.join(unknown)}. Known: {', '.join(self.known)}")
+        for name, value in quirks.items():
+            if value is not None and value is not False and not self.known[name].fits(value):
+                raise BadQuirk(f"{name} does not take this value: {self.known[name].meaning}")
 
     def _replace(self, quirks: dict[str, Any]) -> None:
         self._on = quirks

@@ -7,7 +7,8 @@ import io
 import socket
 import struct
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -31,40 +32,45 @@ class Create(Protocol):
 
 
 @dataclass(frozen=True)
-class Fake:
-    """One provider that the sandbox plays. Its port is the sandbox's first one plus its place in `FAKES`."""
+class Played:
+    """One provider that the sandbox plays. Its port is the sandbox's first one plus its place in `PLAYED`."""
 
     name: str
     origins: tuple[str, ...]
     create: Create
 
 
-FAKES = (Fake("google", google.ORIGINS, google.create_google),)
+PLAYED = (Played("google", google.ORIGINS, google.create_google),)
 
 
 def origins(base_url: str) -> str:
     """The value of BROKER_ORIGINS for a sandbox whose first port is that of `base_url`."""
     first = urlsplit(base_url)
-    pairs = [
-        f"{origin}={first.scheme}://{first.hostname}:{(first.port or 80) + place}"
-        for place, fake in enumerate(FAKES)
-        for origin in fake.origins
-    ]
-    return ",".join(pairs)
+    return _origins([f"{first.scheme}://{first.hostname}:{(first.port or 80) + place}" for place in range(len(PLAYED))])
+
+
+def _origins(urls: Sequence[str]) -> str:
+    pairs = zip(PLAYED, urls, strict=True)
+    return ",".join(f"{origin}={url}" for played, url in pairs for origin in played.origins)
 
 
 def serve(
     port: int = 9000,
     ready: Callable[[str], None] | None = None,
     *,
-    quirks: Mapping[str, Any] | None = None,
+    quirks: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
-    """Serve until interrupted. `ready` is called once, with the value of BROKER_ORIGINS. Raises `BadQuirk`, and
-    `SystemExit` where a port is taken."""
-    running = [Running(fake.create(quirks=quirks), port + place) for place, fake in enumerate(FAKES)]
+    """Serve until interrupted; port 0 takes a free one for each provider. `ready` is called once, with the value of
+    BROKER_ORIGINS. `quirks`: those on at the start, by provider. Raises `BadQuirk`, and `SystemExit` where a port is
+    taken."""
+    at_start = quirks or {}
+    running = [
+        Running(played.create(quirks=at_start.get(played.name)), port and port + place)
+        for place, played in enumerate(PLAYED)
+    ]
     try:
         if ready:
-            ready(origins(running[0].url))
+            ready(_origins([server.url for server in running]))
         threading.Event().wait()
     except KeyboardInterrupt:
         pass
@@ -153,8 +159,21 @@ class _Handler(WSGIRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(b"".join(body))
+            self._send(b"".join(body), environ.get("sandbox.trickle", 0.0), cut=environ.get("sandbox.cut", False))
         self.wfile.flush()
+
+    def _send(self, body: bytes, pace: float, *, cut: bool) -> None:
+        """`pace`: seconds between one byte and the next. `cut`: lose the connection in the middle."""
+        body = body[: len(body) // 2] if cut else body
+        for at in range(len(body) if pace else 0):
+            self.wfile.write(body[at : at + 1])
+            self.wfile.flush()
+            time.sleep(pace)
+        if not pace:
+            self.wfile.write(body)
+        if cut:
+            self.wfile.flush()
+            self._reset()
 
     def _reset(self) -> None:
         """End the connection without an answer."""

@@ -66,8 +66,14 @@ def _sources(google: Client, token: str, **query: str) -> set[str]:
 
 def test_values_come_from_the_sources_asked_for(google: Client, token: str) -> None:
     """Rule P8."""
-    assert _sources(google, token) == {"CONTACT", "PROFILE", "DOMAIN_PROFILE"}
+    assert _sources(google, token) == {"CONTACT", "PROFILE"}
     assert _sources(google, token, sources="READ_SOURCE_TYPE_CONTACT") == {"CONTACT"}
+
+
+def test_values_of_a_source_that_no_scope_opens_are_silently_absent(google: Client) -> None:
+    """Rules P1, P4."""
+    token = google.connect("openid", CONTACTS, f"{AUTH}directory.readonly")["access_token"]
+    assert _sources(google, token) == {"CONTACT", "PROFILE", "DOMAIN_PROFILE"}
 
 
 def test_the_quirk_brings_values_of_every_source(google: Client, token: str) -> None:

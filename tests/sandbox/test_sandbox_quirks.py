@@ -7,7 +7,8 @@ import requests
 from joserfc.errors import JoseError
 
 from broker.sandbox import quirks
-from broker.sandbox.google import ORIGINS
+from broker.sandbox.google import ORIGINS, create_google
+from broker.sandbox.google.quirks import KNOWN
 from broker.sandbox.serve import origins
 from tests.sandbox.google_client import ANI, BUDI, CONTACTS, EMAIL, EVENTS, Client, scopes
 
@@ -15,7 +16,7 @@ from tests.sandbox.google_client import ANI, BUDI, CONTACTS, EMAIL, EVENTS, Clie
 def test_an_unknown_quirk_is_refused_and_the_known_are_listed(google: Client) -> None:
     answer = google.quirk(no_such_thing=True, omit_iss=True)
     assert answer.status_code == 400
-    assert set(answer.json()["known"]) == set(quirks.KNOWN)
+    assert set(answer.json()["known"]) == set(KNOWN)
     assert google.state()["quirks"] == {}
 
 
@@ -50,7 +51,7 @@ def test_quirks_of_the_start_outlive_a_reset(start) -> None:
     assert google.state()["quirks"] == {"omit_iss": True}
 
 
-def test_quirks_of_a_command_line_are_read() -> None:
+def test_quirks_of_a_command_line_are_read_and_checked() -> None:
     texts = ["omit_iss", "expires_in=5", "bad_id_token=missing", 'outage={"/token": "html"}']
     assert quirks.parsed(texts) == {
         "omit_iss": True,
@@ -59,7 +60,7 @@ def test_quirks_of_a_command_line_are_read() -> None:
         "outage": {"/token": "html"},
     }
     with pytest.raises(quirks.BadQuirk, match="no_refresh_token"):
-        quirks.parsed(["surprise"])
+        create_google(quirks=quirks.parsed(["surprise"]))
 
 
 def test_no_refresh_token(google: Client) -> None:

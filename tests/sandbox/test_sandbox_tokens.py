@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from broker.sandbox.id_tokens import at_hash
+from broker.sandbox.google.id_tokens import at_hash
 from tests.sandbox.google_client import ANI, BUDI, CONTACTS, EMAIL, EVENTS, REDIRECT, Client, scopes
 
 Start = Callable[..., Client]
@@ -302,6 +302,7 @@ def test_userinfo_tells_what_the_scopes_open(google: Client) -> None:
         "name": "Ani Wijaya",
         "given_name": "Ani",
         "family_name": "Wijaya",
+        "picture": f"https://lh3.googleusercontent.com/a/{ANI}",
     }
     assert google.get("/oauth2/v2/userinfo", token).json()["id"] == ANI
 

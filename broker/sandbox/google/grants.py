@@ -8,17 +8,19 @@ import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 
+from broker.sandbox.google.scopes import SIGN_IN, named
+from broker.sandbox.google.token_store import Pair, Token, TokenStore
 from broker.sandbox.quirks import Quirks
-
-AUTH = "https://www.googleapis.com/auth/"
-ALIASES = {"email": f"{AUTH}userinfo.email", "profile": f"{AUTH}userinfo.profile"}
-SIGN_IN = frozenset({"openid", *ALIASES.values()})
 
 CODE_LIFETIME = 600
 ACCESS_LIFETIME = 3599
+UNUSED_LIFETIME = 182 * 24 * 3600
+"""Seconds after which a refresh token that is not used ends (§1.8: six months)."""
+TESTING_LIFETIME = 7 * 24 * 3600
+"""Seconds that a refresh token lives while the app's status is Testing (§1.8)."""
 REFRESH_TOKENS = 100
 """Live refresh tokens per account and client; the oldest dies silently (§1.8)."""
 
@@ -52,6 +54,8 @@ class AuthorizationRequest:
     prompt: frozenset[str]
     include_granted: bool
     login_hint: str | None
+    domain: str | None
+    """`hd`: which account the page proposes, no more than that (§1.2)."""
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -76,19 +80,6 @@ class Code:
 
 
 @dataclass(frozen=True)
-class Token:
-    """A live token. `family` names the consent that it descends from."""
-
-    value: str
-    client: str
-    project: str
-    account: str
-    scopes: frozenset[str]
-    family: str
-    expires_at: float | None = None
-
-
-@dataclass(frozen=True)
 class Issued:
     """What a successful token call gives."""
 
@@ -97,20 +88,17 @@ class Issued:
     nonce: str | None = None
 
 
-@dataclass
 class Grants:
     """Authorizations, codes and tokens of one fake Google."""
 
-    clock: Callable[[], float]
-    quirks: Quirks
-    project_of: Callable[[str], str]
-    authorizations: dict[tuple[str, str], set[str]] = field(default_factory=dict)
-    """(project, account) → every scope granted."""
-    codes: dict[str, Code] = field(default_factory=dict)
-    access: dict[str, Token] = field(default_factory=dict)
-    refresh: dict[str, Token] = field(default_factory=dict)
-    spent: dict[str, Token] = field(default_factory=dict)
-    """Refresh tokens that rotation replaced."""
+    def __init__(self, clock: Callable[[], float], quirks: Quirks, project_of: Callable[[str], str]) -> None:
+        self.clock, self.quirks, self.project_of = clock, quirks, project_of
+        self.authorizations: dict[Pair, set[str]] = {}
+        """Every scope granted."""
+        self.codes: dict[str, Code] = {}
+        self.access, self.refresh = TokenStore(clock), TokenStore(clock)
+        self.spent = TokenStore(clock)
+        """Refresh tokens that rotation replaced."""
 
     def covered(self, request: AuthorizationRequest, account: str) -> bool:
         """Whether nothing has to be asked."""
@@ -118,20 +106,21 @@ class Grants:
         return granted is not None and request.scopes <= granted and "consent" not in request.prompt
 
     def approve(self, request: AuthorizationRequest, account: str, ticked: Collection[str]) -> Code | None:
-        """The user agrees. None if that grants nothing at all.
+        """The user agrees. None if that grants nothing at all. Where nothing has to be asked, `ticked` is moot.
 
         A refresh token is due when the consent screen was shown: something was asked for the first time, or
         `prompt=consent` (§1.2, §1.4). That a *new scope* counts as a first time is our reading; the quirk
         `refresh_token_once` is the stricter one.
         """
-        project = self.project_of(request.client)
-        refused = set(request.choices) - set(ticked) | {named(scope) for scope in self.quirks.get("partial", ())}
-        granted = request.scopes - refused
+        pair = (self.project_of(request.client), account)
+        first, consented = pair not in self.authorizations, not self.covered(request, account)
+        unticked = set(request.choices) - set(ticked) if consented else set()
+        granted = request.scopes - unticked - {named(scope) for scope in self.quirks.get("partial", ())}
         if not granted:
             return None
-        first = (project, account) not in self.authorizations
-        consented = not self.covered(request, account)
-        combined = self.authorizations.setdefault((project, account), set())
+        if consented and not request.include_granted and self.quirks.get("lone_consent_ends_others"):
+            self._end_tokens(pair)
+        combined = self.authorizations.setdefault(pair, set())
         combined |= granted
         once = first or "consent" in request.prompt
         lasting = request.offline and (once if self.quirks.get("refresh_token_once") else consented)
@@ -149,106 +138,101 @@ class Grants:
         if code is None or code.request.client != client:
             raise TokenError("invalid_grant", "Bad Request")
         del self.codes[value]
-        project = self.project_of(client)
-        if self.clock() >= code.expires_at or (project, code.account) not in self.authorizations:
+        pair = (self.project_of(client), code.account)
+        if self.clock() >= code.expires_at or pair not in self.authorizations:
             raise TokenError("invalid_grant", "Bad Request")
         if redirect_uri != code.request.redirect_uri:
             raise TokenError("redirect_uri_mismatch", "Bad Request")
         _check_verifier(code.request, verifier)
-        return self._exchanged(code, project)
+        return self._exchanged(code, pair)
 
     def renew(self, client: str, value: str, asked: Collection[str] | None) -> Issued:
         """Refresh; `asked` narrows the new access token. Raises `TokenError`."""
         token = self._refresh_token(client, value)
-        granted = self.authorizations[token.project, token.account]
+        granted = self.authorizations[token.pair]
         scopes = (token.scopes & granted) - {named(scope) for scope in self.quirks.get("narrow_on_refresh", ())}
         scopes |= {named(scope) for scope in self.quirks.get("widen_on_refresh", ())}
         if asked is not None:
-            wanted = {named(scope) for scope in asked}
+            wanted = frozenset(named(scope) for scope in asked)
             if not wanted <= scopes:
                 raise TokenError("invalid_scope", "Some requested scopes were not authorized.")
-            scopes = frozenset(wanted)
+            scopes = scopes if self.quirks.get("ignore_scope_on_refresh") else wanted
         access = self._new_access(replace(token, scopes=scopes))
         return Issued(access, self._rotated(token) if self.quirks.get("rotate_refresh_tokens") else None)
 
-    def live_access(self, value: str) -> Token | None:
-        token = self.access.get(value)
-        return token if token and (token.expires_at or 0) > self.clock() else None
-
-    def revoke(self, value: str) -> None:
+    def revoke(self, value: str) -> Token:
         """Ends the whole authorization that the token belongs to. Raises `TokenError` for a dead token (§1.7)."""
-        token = self.live_access(value) or self._live_refresh(value)
-        if token is None:
+        token = self.access.get(value) or self.refresh.get(value)
+        if token is None or token.pair not in self.authorizations:
             raise TokenError("invalid_token", "Token expired or revoked")
-        self.end(token.project, token.account)
+        self.end(token.pair)
+        return token
 
-    def end(self, project: str, account: str) -> None:
+    def end(self, pair: Pair) -> None:
         """Every scope, code and token of the pair dies."""
-        self.authorizations.pop((project, account), None)
-        for tokens in (self.access, self.refresh, self.spent):
-            _drop(tokens, lambda token: (token.project, token.account) == (project, account))
+        self.authorizations.pop(pair, None)
+        self._end_tokens(pair)
         for code in list(self.codes.values()):
-            if (self.project_of(code.request.client), code.account) == (project, account):
+            if (self.project_of(code.request.client), code.account) == pair:
                 del self.codes[code.value]
 
-    def end_account(self, account: str) -> int:
-        """The user removes every app's access; gives how many lost it."""
-        ended = [pair for pair in self.authorizations if pair[1] == account]
-        for project, _ in ended:
-            self.end(project, account)
+    def end_account(self, account: str, project: str | None = None) -> int:
+        """The user removes every app's access, or one project's; gives how many lost it."""
+        ended = [pair for pair in self.authorizations if pair[1] == account and project in (None, pair[0])]
+        for pair in ended:
+            self.end(pair)
         return len(ended)
 
-    def _exchanged(self, code: Code, project: str) -> Issued:
+    def _end_tokens(self, pair: Pair) -> None:
+        lag = self.quirks.get("revocation_lag", 0)
+        for tokens in (self.access, self.refresh, self.spent):
+            for token in tokens.of(pair):
+                tokens.remove(token)
+                if lag and tokens is self.access:
+                    ends = min(token.expires_at or 0, self.clock() + lag)
+                    tokens.put(replace(token, expires_at=ends))
+
+    def _exchanged(self, code: Code, pair: Pair) -> Issued:
         extra = frozenset(named(scope) for scope in self.quirks.get("extra_scopes", ()))
-        self.authorizations[project, code.account] |= extra
-        origin = Token("", code.request.client, project, code.account, code.scopes | extra, secrets.token_hex(8))
+        self.authorizations[pair] |= extra
+        origin = Token("", code.request.client, *pair, code.scopes | extra, secrets.token_hex(8))
         lasting = code.lasting and not self.quirks.get("no_refresh_token")
         return Issued(self._new_access(origin), self._new_refresh(origin) if lasting else None, code.request.nonce)
 
     def _new_access(self, origin: Token) -> Token:
         expires_at = self.clock() + self.quirks.get("expires_in", ACCESS_LIFETIME)
         token = replace(origin, value=f"ya29.{secrets.token_urlsafe(48)}", expires_at=expires_at)
-        self.access[token.value] = token
+        self.access.put(token)
         return token
 
     def _new_refresh(self, origin: Token) -> Token:
-        lifetime = self.quirks.get("refresh_token_expires_in")
-        expires_at = None if lifetime is None else self.clock() + lifetime
-        token = replace(origin, value=f"1//0{secrets.token_urlsafe(48)}", expires_at=expires_at)
-        self.refresh[token.value] = token
-        siblings = [t for t in self.refresh.values() if (t.client, t.account) == (token.client, token.account)]
+        token = replace(origin, value=f"1//0{secrets.token_urlsafe(48)}", expires_at=self._refresh_ends(origin))
+        self.refresh.put(replace(token, used_at=self.clock()))
+        siblings = [kept for kept in self.refresh.of(token.pair) if kept.client == token.client]
         for oldest in siblings[:-REFRESH_TOKENS]:
-            del self.refresh[oldest.value]
+            self.refresh.remove(oldest)
         return token
+
+    def _refresh_ends(self, origin: Token) -> float | None:
+        lifetime: float | None = self.quirks.get("refresh_token_expires_in")
+        if lifetime is None and self.quirks.get("testing_status") and not origin.scopes <= SIGN_IN:
+            lifetime = TESTING_LIFETIME
+        return None if lifetime is None else self.clock() + lifetime
 
     def _refresh_token(self, client: str, value: str) -> Token:
         if used := self.spent.get(value):
             for tokens in (self.access, self.refresh, self.spent):
-                _drop(tokens, lambda token: token.family == used.family)
-        token = self._live_refresh(value)
-        if token is None or token.client != client:
+                tokens.drop(lambda token: token.family == used.family)
+        token = self.refresh.get(value)
+        if token is None or token.client != client or self.clock() > token.used_at + UNUSED_LIFETIME:
             raise TokenError("invalid_grant", REVOKED)
+        self.refresh.put(replace(token, used_at=self.clock()))
         return token
 
-    def _live_refresh(self, value: str) -> Token | None:
-        token = self.refresh.get(value)
-        ended = token and token.expires_at is not None and token.expires_at <= self.clock()
-        return None if ended else token
-
     def _rotated(self, token: Token) -> Token:
-        self.spent[token.value] = self.refresh.pop(token.value)
+        self.refresh.remove(token)
+        self.spent.put(token)
         return self._new_refresh(token)
-
-
-def named(scope: str) -> str:
-    """A scope under its full name (§1.4)."""
-    return ALIASES.get(scope, scope)
-
-
-def full_names(scopes: Iterable[str]) -> frozenset[str]:
-    """As asked, under full names; `openid` is added by itself to an identity scope (§1.4)."""
-    found = frozenset(named(scope) for scope in scopes)
-    return found | {"openid"} if found & SIGN_IN else found
 
 
 def _check_verifier(request: AuthorizationRequest, verifier: str | None) -> None:
@@ -261,24 +245,3 @@ def _check_verifier(request: AuthorizationRequest, verifier: str | None) -> None
     shown = digest if request.code_challenge_method == "S256" else verifier
     if not hmac.compare_digest(shown.encode(), request.code_challenge.encode()):
         raise TokenError("invalid_grant", "Invalid code verifier.")
-
-
-def _drop(tokens: dict[str, Token], dead: Callable[[Token], bool]) -> None:
-    for token in [token for token in tokens.values() if dead(token)]:
-        del tokens[token.value]
-
-
-def by_value(tokens: Mapping[str, Token], now: float) -> list[dict[str, object]]:
-    """The tokens that live at `now`, as the control interface shows them: in full, since this is a test double."""
-    return [
-        {
-            "value": token.value,
-            "client": token.client,
-            "project": token.project,
-            "account": token.account,
-            "scopes": sorted(token.scopes),
-            "expires_at": token.expires_at,
-        }
-        for token in tokens.values()
-        if token.expires_at is None or token.expires_at > now
-    ]
