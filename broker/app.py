@@ -46,7 +46,7 @@ def assemble(environ: Mapping[str, str], *, clock: Clock = utc_now) -> Broker:
     _check_connectors(connectors, [*built_in.values(), OpenIDProvider("openid")])
     _make_folder(settings.database_url)
     database = Database(settings.database_url)
-    vault = Vault(KeyRing.load(settings.keys), clock=clock)
+    vault = Vault(KeyRing.load(settings.keys, environ=environ), clock=clock)
     database.before_commit = appender(vault, clock)
     upstream = Upstream(origins=_origins(settings), production=settings.production, deadline=settings.provider_deadline)
     return Broker(

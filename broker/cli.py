@@ -12,6 +12,7 @@ import click
 
 from broker import __version__
 from broker.commands.audit import audit
+from broker.commands.keys import keys
 from broker.errors import BrokerError, ConfigurationError
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print facts as JSON.")
@@ -155,43 +156,8 @@ def clients_add(
     _print(facts, as_json=as_json)
 
 
-@cli.group()
-def keys() -> None:
-    """Key encryption keys."""
-
-
-@keys.command("generate")
-@click.argument("source", required=False)
-def keys_generate(source: str | None) -> None:
-    """Make the source that BROKER_KEYS names: a file:/path (mode 0600, never overwritten) or a value for env:NAME."""
-    from broker.app import environment
-    from broker.keyring import generate_key, write_key_file
-
-    source = source or environment().get("BROKER_KEYS", "")
-    kind, _, rest = source.partition(":")
-    if kind == "file" and rest:
-        write_key_file(rest)
-        click.echo(f"Wrote {rest}. Back it up: without it nothing that was sealed can be opened.", err=True)
-    elif kind == "env" and rest:
-        click.echo(generate_key())
-    else:
-        raise click.UsageError("Name a source, or set BROKER_KEYS: file:/path or env:NAME.")
-
-
-@keys.command("status")
-@AS_JSON
-def keys_status(as_json: bool) -> None:
-    """Which keys there are, which one seals, and how much each still wraps."""
-    from broker.app import assemble, check, environment
-
-    broker = assemble(environment())
-    check(broker)
-    with broker.database.read() as session:
-        facts = broker.vault.status(session)
-    _print(facts, as_json=as_json)
-
-
 cli.add_command(audit)
+cli.add_command(keys)
 
 
 def _check_client(

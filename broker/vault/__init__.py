@@ -11,7 +11,7 @@ tenant keys, `rotate` a rotation from end to end. There is no fall-back to plain
 
 from broker.vault.cipher import Undecryptable, lp
 from broker.vault.ring import KeyRing
-from broker.vault.rotate import Rotated, rotate
+from broker.vault.rotate import Report, Rotated, rotate
 from broker.vault.rows import KEY_COLUMNS, ROOT, WRAPPED_BY, KeyRows, KeyStatus
 from broker.vault.vault import Vault
 
@@ -22,6 +22,7 @@ __all__ = [
     "KeyRing",
     "KeyRows",
     "KeyStatus",
+    "Report",
     "Rotated",
     "Undecryptable",
     "Vault",

@@ -46,7 +46,8 @@ class KeyRing:
 
     @property
     def primary(self) -> str:
-        """Id of the key that wraps."""
+        """Id of the key that wraps, in the source as it is now."""
+        self._renew()
         return next(iter(self._keys))
 
     def check_values(self) -> Mapping[str, bytes]:

@@ -33,14 +33,22 @@ class KeyStatus:
     tenant_keys: int
     """How many it wraps."""
 
+    @property
+    def state(self) -> str:
+        """seals | opens | wrong | missing"""
+        if self.held and self.genuine:
+            return "seals" if self.primary else "opens"
+        return "wrong" if self.held else "missing"
+
 
 def key_status(database: DatabaseConnection, source: KeySource) -> list[KeyStatus]:
     """Each key encryption key that is held or wraps something, by id."""
-    held, recorded, wraps = source.check_values(), _recorded(database), _wraps(database)
+    held, primary = source.check_values(), source.primary
+    recorded, wraps = _recorded(database), _wraps(database)
     return [
         KeyStatus(
             kid,
-            primary=kid == source.primary,
+            primary=kid == primary,
             held=kid in held,
             genuine=kid in held and hmac.compare_digest(held[kid], recorded.get(kid, held[kid])),
             tenant_keys=wraps.get(kid, 0),
