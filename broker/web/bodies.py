@@ -69,6 +69,10 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class NoQuery(Query):
+    """A route without parameters."""
+
+
 class ListQuery(Query):
     tenant: Name | None = None
     subject: Name | None = None

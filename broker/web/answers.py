@@ -1,0 +1,197 @@
+"""What callers are answered, as schemas for `/openapi.json`: contract §2–§5 in types. Tests hold answers to them."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Time = str
+"""RFC 3339, UTC."""
+State = Literal["active", "reconnect_required", "suspended", "revoking", "revoked"]
+Outcome = Literal["confirmed", "already_gone", "not_supported", "shared", "pending", "gave_up"]
+
+
+class Answer(BaseModel):
+    """No member beside those named, and none left out but where it has a default."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Wrong(Answer):
+    """One field or asset of a request, and what is wrong with it."""
+
+    field: str
+    problem: str
+    asset: str | None = None
+
+
+class Problem(Answer):
+    """RFC 9457, with a stable `code`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    retryable: bool
+    request_id: str
+    missing_scopes: list[str] | None = None
+    source: Literal["broker", "provider"] | None = None
+    assets: list["Asset"] | None = None
+    retry_after: int | None = None
+    errors: list[Wrong] | None = None
+    url: str | None = None
+
+
+class Session(Answer):
+    id: str
+    url: str
+    expires_at: Time
+
+
+class SessionStatus(Answer):
+    id: str
+    status: Literal["open", "pending", "confirmed", "denied", "failed", "expired"]
+
+
+class Asset(Answer):
+    id: str
+    label: str
+
+
+class OfferedAsset(Asset):
+    granted: bool
+
+
+class Assets(Answer):
+    items: list[OfferedAsset]
+    next_cursor: str | None
+
+
+class Grant(Answer):
+    connector: str
+    scopes: list[str]
+    missing_scopes: list[str]
+    assets: list[Asset] | Literal["all"] | None
+    granted_at: Time
+    withdrawn_at: Time | None
+
+
+class Connection(Answer):
+    id: str
+    tenant: str
+    subject: str
+    provider: str
+    account: Asset | None
+    state: State
+    scopes: list[str]
+    grants: list[Grant]
+    created_at: Time
+    last_used_at: Time | None
+    expires_at: Time | None
+
+
+class Confirmed(Answer):
+    connection: Connection
+    errors: list[Wrong] | None = None
+
+
+class Connections(Answer):
+    items: list[Connection]
+    next_cursor: str | None
+
+
+class Withheld(Answer):
+    field: str
+    missing_scopes: list[str]
+
+
+class Records(Answer):
+    records: list[dict[str, Any]]
+    """Of the connector's type: its JSON Schema stands at `/v1/connectors`."""
+    next_cursor: str | None
+    has_more: bool
+    reset: bool
+    withheld: list[Withheld]
+
+
+class Reading(Answer):
+    resource: str
+    operation: str
+    fields: list[str]
+
+
+class Connector(Answer):
+    name: str
+    provider: str
+    type: str
+    required_scopes: list[str]
+    optional_scopes: list[str]
+    reads: list[Reading]
+    assets: bool
+    record_schema: dict[str, Any] = Field(alias="schema")
+
+
+class Connectors(Answer):
+    items: list[Connector]
+    next_cursor: str | None
+
+
+class Ended(Answer):
+    id: str
+    ended: Literal["grant", "connection"]
+    connector: str | None = None
+    provider: str
+    provider_outcome: Outcome
+    attempts: int
+    last_error: str | None
+    shredded_at: Time | None
+
+
+class Receipt(Answer):
+    id: str
+    tenant: str
+    subject: str | None
+    reason: str | None
+    requested_at: Time
+    effective_at: Time
+    connections: list[Ended]
+    state: Literal["in_progress", "completed"]
+
+
+class Revoked(Answer):
+    revocation: Receipt
+
+
+class Receipts(Answer):
+    items: list[Receipt]
+    next_cursor: str | None
+
+
+class WouldEndItem(Answer):
+    connection: str
+    connector: str | None = None
+
+
+class Sibling(Answer):
+    connection: str
+
+
+class WouldEnd(Answer):
+    would_end: list[WouldEndItem]
+    siblings: list[Sibling]
+
+
+class AuditEntry(Answer):
+    id: str
+    at: Time
+    actor: str
+    action: str
+    tenant: str
+    subject: str | None
+    connection: str | None
+    detail: dict[str, Any]
+
+
+class AuditEntries(Answer):
+    items: list[AuditEntry]
+    next_cursor: str | None

@@ -1,0 +1,127 @@
+"""Data (contract §4), what each connector reads, and the audit."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from flask import Blueprint, Response
+
+from broker import scopes
+from broker.clients import Caller
+from broker.connections import history, use
+from broker.connections.begin import connector_scopes
+from broker.connections.use import Standing
+from broker.contract import Connector
+from broker.errors import (
+    AssetRequired,
+    ConnectionRevoked,
+    ConnectionSuspended,
+    GrantWithdrawn,
+    InsufficientScope,
+    NotGranted,
+    OperationDenied,
+    ProviderUnavailable,
+    RateLimited,
+    ReconnectRequired,
+)
+from broker.providers.base import Provider
+from broker.records import read_page
+from broker.runtime import Broker
+from broker.web import answers, bodies
+from broker.web.callers import the_broker
+from broker.web.routes import route
+
+reading = Blueprint("reading", __name__)
+
+CHUNK = 64 * 1024
+"""Most data that one read of the state may answer for (I2)."""
+
+
+@route(
+    reading,
+    "GET",
+    "/v1/connections/<connection_id>/records/<connector>",
+    scope="records:read",
+    query=bodies.RecordsQuery,
+    answers={200: answers.Records},
+    errors=(
+        AssetRequired,
+        ConnectionRevoked,
+        ConnectionSuspended,
+        GrantWithdrawn,
+        InsufficientScope,
+        NotGranted,
+        OperationDenied,
+        ProviderUnavailable,
+        RateLimited,
+        ReconnectRequired,
+    ),
+)
+def read_records(client: Caller, connection_id: str, connector: str, asked: bodies.RecordsQuery) -> Response:
+    """One page of a connector's records, cut to what the user granted to it."""
+    broker = the_broker()
+    given = asked.model_dump() | {"limit": bodies.bounded(asked.limit, 1000)}
+    page = read_page(broker, client, connection_id, connector, **given)
+    body = json.dumps(page.body, ensure_ascii=False).encode()
+    response = Response(_guarded(broker, page.standing, body), mimetype="application/json")
+    response.content_length = len(body)
+    return response
+
+
+@route(reading, "GET", "/v1/connectors", scope=None, answers={200: answers.Connectors})
+def list_connectors(client: Caller) -> Any:  # noqa: ANN401, ARG001 - JSON, here and below; any client may ask
+    """The connectors there are, what each reads, and the schema of its records."""
+    broker = the_broker()
+    described = [
+        _described(connector, provider)
+        for connector in sorted(broker.connectors.values(), key=lambda connector: connector.name)
+        for provider in broker.providers.values()
+        if provider.kind == connector.provider
+    ]
+    return {"items": described, "next_cursor": None}
+
+
+@route(
+    reading,
+    "GET",
+    "/v1/audit",
+    scope="audit:read",
+    query=bodies.AuditQuery,
+    answers={200: answers.AuditEntries},
+)
+def list_audit(client: Caller, asked: bodies.AuditQuery) -> Any:  # noqa: ANN401
+    """Every state change of the client's tenants, oldest first."""
+    given = asked.model_dump() | {"limit": bodies.bounded(asked.limit, 200)}
+    return asdict(history.listed(the_broker(), client, **given))
+
+
+def _guarded(broker: Broker, standing: Standing, body: bytes) -> Iterator[bytes]:
+    """Each piece relies on a state read at most L ago; a revocation ends the answer midway, unfinished (I2)."""
+    for start in range(0, len(body), CHUNK):
+        if not standing.is_recent():
+            standing = use.again(broker, standing)
+        yield body[start : start + CHUNK]
+
+
+def _described(connector: Connector, provider: Provider) -> dict[str, Any]:
+    resource = provider.resources[connector.reads.resource]
+    required = set(scopes.required_scopes(connector.reads, resource.fields))
+    reads = [connector.reads, *([connector.choices] if connector.choices else [])]
+    return {
+        "name": connector.name,
+        "provider": provider.name,
+        "type": connector.type,
+        "required_scopes": sorted(required),
+        "optional_scopes": sorted(set(connector_scopes(connector, provider)) - required),
+        "reads": [
+            {
+                "resource": entry.resource,
+                "operation": provider.resources[entry.resource].operation,
+                "fields": list(entry.fields),
+            }
+            for entry in reads
+        ],
+        "assets": resource.asset_kind is not None,
+        "schema": connector.schema,
+    }

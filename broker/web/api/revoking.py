@@ -1,0 +1,73 @@
+"""Revoking (contract §5) and the receipts of it."""
+
+from dataclasses import asdict
+from typing import Any
+
+from flask import Blueprint
+
+from broker.clients import Caller
+from broker.connections import revoke
+from broker.errors import NotFound
+from broker.web import answers, bodies
+from broker.web.callers import the_broker
+from broker.web.routes import route
+
+revoking = Blueprint("revoking", __name__)
+
+
+@route(
+    revoking,
+    "DELETE",
+    "/v1/connections/<connection_id>",
+    scope="revoke",
+    query=bodies.RevokeQuery,
+    answers={200: answers.Revoked | answers.WouldEnd, 202: answers.Revoked},
+)
+def revoke_connection(client: Caller, connection_id: str, asked: bodies.RevokeQuery) -> Any:  # noqa: ANN401 - JSON
+    """End a connection: from the answer on it gives no data, and the provider is told."""
+    if asked.dry_run == "true":
+        return revoke.would_end(the_broker(), client, connection_id)
+    return _receipt(revoke.end_connection(the_broker(), client, connection_id))
+
+
+@route(
+    revoking,
+    "DELETE",
+    "/v1/connections/<connection_id>/grants/<connector>",
+    scope="revoke",
+    query=bodies.RevokeQuery,
+    answers={200: answers.Revoked | answers.WouldEnd, 202: answers.Revoked},
+)
+def withdraw_grant(client: Caller, connection_id: str, connector: str, asked: bodies.RevokeQuery) -> Any:  # noqa: ANN401
+    """Withdraw one connector; the last one ends the connection."""
+    broker = the_broker()
+    if connector not in broker.connectors:
+        raise NotFound
+    if asked.dry_run == "true":
+        return revoke.would_end(broker, client, connection_id, connector)
+    return _receipt(revoke.end_grant(broker, client, connection_id, connector))
+
+
+@route(
+    revoking,
+    "GET",
+    "/v1/revocations",
+    scope="revoke",
+    query=bodies.RevocationsQuery,
+    answers={200: answers.Receipts},
+)
+def list_revocations(client: Caller, asked: bodies.RevocationsQuery) -> Any:  # noqa: ANN401
+    """The receipts of the client's tenants."""
+    given = asked.model_dump() | {"limit": bodies.bounded(asked.limit, 200)}
+    return asdict(revoke.receipts(the_broker(), client, **given))
+
+
+@route(revoking, "GET", "/v1/revocations/<revocation_id>", scope="revoke", answers={200: answers.Receipt})
+def show_revocation(client: Caller, revocation_id: str) -> Any:  # noqa: ANN401
+    """One receipt: what was ended, and how that went at the provider."""
+    return revoke.receipt(the_broker(), client, revocation_id)
+
+
+def _receipt(receipt: dict[str, Any]) -> tuple[Any, int]:
+    """202 while the provider has not answered yet; here the revocation is in force either way."""
+    return {"revocation": receipt}, 200 if receipt["state"] == "completed" else 202
