@@ -26,7 +26,7 @@ from broker.errors import Unavailable
 
 PATIENCE = 10.0
 """Seconds that one statement may take, waiting for locks included."""
-FOR_A_CONNECTION = 5
+FOR_A_CONNECTION = 5.0
 """Seconds to wait for a connection of the pool, or for a new one."""
 IDLE = 3
 """Times `PATIENCE` that a transaction may stand still before PostgreSQL ends it: a stopped process frees its locks."""
@@ -122,7 +122,7 @@ def _engine(url: URL, pool_size: int, patience: float) -> Engine:
         url,
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=FOR_A_CONNECTION,
+        pool_timeout=min(patience, FOR_A_CONNECTION),
         pool_pre_ping=not embedded,
         hide_parameters=True,
         connect_args={"timeout": patience} if embedded else _postgres_arguments(patience),
@@ -170,7 +170,7 @@ def _postgres_arguments(patience: float) -> dict[str, object]:
     options = [f"-c {name}={int(seconds * 1000)}" for name, seconds in settings.items()]
     return {
         "options": " ".join([*options, "-c timezone=UTC"]),
-        "connect_timeout": FOR_A_CONNECTION,
+        "connect_timeout": int(FOR_A_CONNECTION),
         "application_name": "broker",
         "keepalives_idle": 10,
         "keepalives_interval": 5,
@@ -181,7 +181,7 @@ def _postgres_arguments(patience: float) -> dict[str, object]:
 
 def _connect_bounded(patience: float) -> Any:  # noqa: ANN401 - SQLAlchemy's signature
     class Bounded(_Bounded):
-        longest = patience + 5
+        longest = 1.5 * patience
 
     return lambda _dialect, _record, arguments, named: Bounded.connect(*arguments, **named)
 
@@ -196,10 +196,13 @@ class _Bounded(psycopg.Connection[Any]):
         return super().wait(self._until(gen, time.monotonic() + self.longest), *arguments, **named)
 
     def _until(self, gen: Generator[Any, Any, Any], deadline: float) -> Generator[Any, Any, Any]:
-        wants = next(gen)
-        while True:
-            ready = yield wants
-            if not ready and time.monotonic() > deadline:
-                self.pgconn.finish()
-                raise psycopg.OperationalError("the server is silent")
-            wants = gen.send(ready)
+        try:
+            wants = next(gen)
+            while True:
+                ready = yield wants
+                if not ready and time.monotonic() > deadline:
+                    self.pgconn.finish()
+                    raise psycopg.OperationalError("the server is silent")
+                wants = gen.send(ready)
+        except StopIteration as ended:
+            return ended.value
