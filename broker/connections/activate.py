@@ -1,14 +1,16 @@
 """Activate: a checked token answer becomes a connection and its grants, in one transaction.
 
-The authorization's row is locked first: it orders "a connection becomes active" against "the provider is told to
-revoke" (design decision 5). If the provider was told anything since this session's browser left, the new token is
-probed before it counts.
+The authorization's row is locked: it orders "a connection becomes active" against "the provider is told to revoke"
+(design decision 5). If the provider was told anything since this session's browser left, the new token is probed
+before it counts. Locks are taken as a revocation takes them: connection, session or authorization, never back.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -20,14 +22,16 @@ from broker.connections.begin import connector_scopes, end_session
 from broker.connections.owe import authorization
 from broker.connections.read import seal_account
 from broker.connections.tokens import freshness, store_tokens, token_status
-from broker.errors import ConnectionRevoked, ProviderUnavailable
+from broker.errors import ConnectionRevoked, ConsentAgain, Forbidden, ProviderUnavailable, Unavailable
 from broker.models import Connection, ConnectSession, Grant
-from broker.providers.base import Account
+from broker.providers.base import Account, Provider
 from broker.runtime import Broker
 from broker.secret import fresh_id
 from broker.upstream import TokenAnswer, TokenRefused
 
 POLL = 0.05
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,11 +46,25 @@ class Exchanged:
     """connector → what the provider reports to choose from."""
 
 
+@dataclass
+class Attempt:
+    """What the provider has given this session so far. Whatever fails, the provider is told of it (I5)."""
+
+    answer: TokenAnswer | None = None
+    account_index: bytes | None = None
+
+
 @dataclass(frozen=True)
 class Activated:
     connection_id: str
     dropped_assets: tuple[tuple[str, str], ...]
     """(connector, asset id) that were asked for and are not on offer."""
+
+    @classmethod
+    def by(cls, row: ConnectSession) -> "Activated":
+        """How a confirmed session ended."""
+        dropped = (row.outcome or {}).get("dropped_assets", ())
+        return cls(str(row.connection_id), tuple((connector, asset) for connector, asset in dropped))
 
 
 class TokenDead(ProviderUnavailable):
@@ -64,22 +82,45 @@ class _Told:
     until: datetime | None
 
 
-def activate(broker: Broker, session_id: str, exchanged: Exchanged, assets: Mapping[str, Sequence[str]]) -> Activated:
-    """Raises `ProviderUnavailable` where the probe finds the token dead, `ConnectionRevoked` where what the session
-    renews was ended meanwhile."""
-    deadline = time.monotonic() + broker.settings.provider_deadline
+def activate(
+    broker: Broker,
+    session_id: str,
+    exchanged: Exchanged,
+    assets: Mapping[str, Sequence[str]],
+    attempt: Attempt,
+    *,
+    until: float,
+) -> Activated:
+    """Store it all. `until`: monotonic seconds after which nothing more is begun.
+
+    Raises `ProviderUnavailable` where the probe finds the token dead, `ConnectionRevoked` where what the session
+    renews was ended meanwhile, `ConsentAgain` where no lasting access is left, `Forbidden` where the session is over,
+    `Unavailable`.
+    """
     probed: datetime | None = None
     while True:
-        outcome = _activate_once(broker, session_id, exchanged, assets, probed)
+        outcome = insist(partial(_activate_once, broker, session_id, exchanged, assets, probed), until)
         if isinstance(outcome, Activated):
             return outcome
+        if time.monotonic() > until:
+            raise ProviderUnavailable("A revocation of this account is under way at the provider. Start again.")
         if outcome.until and outcome.until > broker.clock():
-            if time.monotonic() > deadline:
-                raise ProviderUnavailable("A revocation of this account is under way at the provider. Try again.")
             time.sleep(POLL)
             continue
         exchanged = _probed(broker, session_id, exchanged)
-        probed = outcome.at
+        attempt.answer, probed = exchanged.answer, outcome.at
+
+
+def insist(write: Callable[[], T], until: float) -> T:
+    """A transaction that may be repeated, tried again while the database refuses it: a token in hand is not lost
+    to a deadlock. Raises `Unavailable`."""
+    while True:
+        try:
+            return write()
+        except Unavailable:
+            if time.monotonic() > until:
+                raise
+            time.sleep(POLL)
 
 
 def _activate_once(
@@ -89,16 +130,21 @@ def _activate_once(
     assets: Mapping[str, Sequence[str]],
     probed: datetime | None,
 ) -> Activated | _Told:
+    """May be repeated: where a COMMIT failed, nobody knows whether it counted."""
     with broker.database.write() as session:
         row = session.get_one(ConnectSession, session_id)
+        live_of(session, row, exchanged.account_index, lock=True)
         told = authorization(session, row.app_id, exchanged.account_index)
+        row = session.get_one(ConnectSession, session_id, with_for_update=True, populate_existing=True)
+        if row.connection_id:
+            return Activated.by(row)
+        if row.status != "pending":
+            raise Forbidden("The session ended while it was being confirmed. Start again.")
         if told.told_at and row.began_at and told.told_at >= row.began_at and told.told_at != probed:
             return _Told(told.told_at, told.telling_until)
         connection = _connection(broker, session, row, exchanged)
-        dropped = [
-            entry for name in row.ticked for entry in _grant(broker, session, row, connection, exchanged, name, assets)
-        ]
-        row.connection_id = connection.id
+        dropped = _grants(broker, session, row, connection, exchanged, assets)
+        row.connection_id, row.outcome = connection.id, {"dropped_assets": dropped}
         end_session(broker, session, row, "confirmed", actor=row.client_id)
         return Activated(connection.id, tuple(dropped))
 
@@ -119,23 +165,35 @@ def _probed(broker: Broker, session_id: str, exchanged: Exchanged) -> Exchanged:
             refresh_token=answer.refresh_token,
             auth_method=provider.auth_method,
         )
-    except TokenRefused:
-        raise TokenDead from None
-    newer = replace(newer, refresh_token=newer.refresh_token or answer.refresh_token)
+    except TokenRefused as refusal:
+        raise TokenDead if refusal.error == "invalid_grant" else _unknown() from None
+    if newer.refresh_token is None:
+        lifetime = answer.refresh_token_expires_in
+        newer = replace(newer, refresh_token=answer.refresh_token, refresh_token_expires_in=lifetime)
     granted = provider.granted_scopes(newer.scope, exchanged.granted) & exchanged.granted
     return replace(exchanged, answer=newer, granted=granted)
 
 
 def _probed_by_userinfo(broker: Broker, exchanged: Exchanged, userinfo: str | None) -> Exchanged:
-    if userinfo is None or token_status(broker, userinfo, exchanged.answer.access_token) != 200:
+    """Only a 401 says that the token is dead (RFC 6750 §3.1); else it may live, and somebody must end it."""
+    status = token_status(broker, userinfo, exchanged.answer.access_token) if userinfo else None
+    if status == 401:
         raise TokenDead
+    if status != 200:
+        raise _unknown()
     return exchanged
+
+
+def _unknown() -> ProviderUnavailable:
+    return ProviderUnavailable("Nobody can say whether this authorization still stands. Start again.", retryable=False)
 
 
 def _connection(broker: Broker, session: Session, row: ConnectSession, exchanged: Exchanged) -> Connection:
     """The subject's live connection to this account, updated; or a new one."""
     now = broker.clock()
-    connection = live_of(session, row, exchanged.account_index)
+    connection = live_of(session, row, exchanged.account_index, lock=True)
+    if lacks_lasting_access(broker.provider(row.provider), exchanged.answer, connection):
+        raise ConsentAgain("The provider gave no lasting access.")
     if row.renews and (connection is None or connection.id != row.renews):
         raise ConnectionRevoked("The connection that this session renews was ended meanwhile.")
     if connection is None:
@@ -164,7 +222,8 @@ def _connection(broker: Broker, session: Session, row: ConnectSession, exchanged
     return connection
 
 
-def live_of(session: Session, row: ConnectSession, account_index: bytes) -> Connection | None:
+def live_of(session: Session, row: ConnectSession, account_index: bytes, *, lock: bool = False) -> Connection | None:
+    """The subject's live connection to this account."""
     query = select(Connection).where(
         Connection.tenant == row.tenant,
         Connection.subject == row.subject,
@@ -172,7 +231,14 @@ def live_of(session: Session, row: ConnectSession, account_index: bytes) -> Conn
         Connection.account_index == account_index,
         Connection.live.is_(True),
     )
-    return session.scalar(query.with_for_update())
+    return session.scalar(query.with_for_update().execution_options(populate_existing=True) if lock else query)
+
+
+def lacks_lasting_access(provider: Provider, answer: TokenAnswer, held: Connection | None) -> bool:
+    """No refresh token came, one is needed, and no living one is held (docs/facts/google.md §1.4)."""
+    if answer.refresh_token or not provider.needs_refresh_token:
+        return False
+    return held is None or held.refresh_token is None or held.state == "reconnect_required"
 
 
 def _update(
@@ -188,8 +254,9 @@ def _update(
     connection.activated_at = now
     connection.fence += 1
     connection.lease_until, connection.refresh_inflight = None, False
-    lifetime = answer.refresh_token_expires_in
-    connection.expires_at = now + timedelta(seconds=lifetime) if lifetime else None
+    if answer.refresh_token:
+        lifetime = answer.refresh_token_expires_in
+        connection.expires_at = None if lifetime is None else now + timedelta(seconds=lifetime)
     audit.note(
         session,
         "connection.activated",
@@ -203,6 +270,21 @@ def _update(
     )
     seal_account(broker, session, connection, exchanged.account)
     store_tokens(broker, session, connection, answer, freshness(now, answer.expires_in))
+
+
+def _grants(
+    broker: Broker,
+    session: Session,
+    row: ConnectSession,
+    connection: Connection,
+    exchanged: Exchanged,
+    assets: Mapping[str, Sequence[str]],
+) -> list[tuple[str, str]]:
+    """One for each ticked connector. Gives the assets that were asked for and are not granted."""
+    dropped = [(name, asset) for name, ids in assets.items() if name not in row.ticked for asset in ids]
+    for name in row.ticked:
+        dropped += _grant(broker, session, row, connection, exchanged, name, assets)
+    return dropped
 
 
 def _grant(

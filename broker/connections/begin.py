@@ -6,7 +6,7 @@ No scope comes from outside: they are derived from what the connectors read. A G
 import base64
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,6 +27,8 @@ from broker.secret import Secret, digest, fresh_id, fresh_token
 
 TICKET_LIFETIME = timedelta(minutes=10)
 """For the page to be answered; the way through the provider has as long again (STD-08)."""
+SESSION_LIFETIME = timedelta(hours=1)
+"""In all: sending the form again and again does not keep a link alive for ever (STD-09)."""
 
 
 @dataclass(frozen=True)
@@ -128,9 +130,22 @@ def begin(broker: Broker, caller: Caller, request: SessionRequest) -> tuple[Conn
 
 
 def page(broker: Broker, ticket: str) -> Page:
-    """The open session of a ticket. Raises `InvalidRequest` (400) where it is unknown, used or expired."""
+    """The open session of a ticket; nothing is changed, however often (STD-11).
+
+    Raises `InvalidRequest` (400) where it is unknown, used or expired, `ProviderUnavailable` as `approve` would.
+    """
     with broker.database.read() as session:
-        return _page(broker, session, _open_session(session, ticket, broker.clock()))
+        row = _open_session(session, ticket, broker.clock())
+        people, provider = _people(broker, session, row), broker.provider(row.provider)
+    return Page(
+        session_id=row.id,
+        text=_text(broker, row, people),
+        privacy_url=row.privacy_url,
+        return_url=row.return_url,
+        connectors=tuple(row.connectors),
+        all_or_nothing=provider.all_or_nothing,
+        authorization_endpoint=broker.upstream.mapped(broker.endpoints(provider).authorization),
+    )
 
 
 def approve(broker: Broker, ticket: str, ticked: Collection[str]) -> Departure:
@@ -142,17 +157,18 @@ def approve(broker: Broker, ticket: str, ticked: Collection[str]) -> Departure:
     endpoints = broker.endpoints(_provider_of(broker, ticket))
     now = broker.clock()
     with broker.database.write() as session:
-        row = _open_session(session, ticket, now)
+        row = _open_session(session, ticket, now, lock=True)
         provider = broker.provider(row.provider)
+        people = _people(broker, session, row)
         chosen = _ticked(row, provider, ticked)
         row.ticked = [connector for connector in row.connectors if connector in chosen]
-        row.consent_text_hash = _page(broker, session, row).text.fingerprint()
+        row.consent_text_hash = _text(broker, row, people).fingerprint()
         connectors = [broker.connector(name) for name in row.ticked]
         row.requested_scopes = wanted_scopes(connectors, provider)
         row.state_hash, row.browser_hash = digest(state.reveal()), digest(cookie.reveal())
-        row.began_at, row.expires_at = now, now + TICKET_LIFETIME
-        seal_flow(broker, session, row, {"code_verifier": verifier.reveal(), "nonce": nonce.reveal()})
-        hints = _hints(broker, session, row)
+        row.began_at, row.expires_at = now, min(now + TICKET_LIFETIME, row.created_at + SESSION_LIFETIME)
+        _seal_departure(broker, session, row, verifier, nonce)
+        hints = _hints(broker, session, row, people["login_hint"])
         text = row.consent_text_hash
         noted(session, row, "session.approved", actor="subject", connectors=row.ticked, consent_text_hash=text)
         session_id, requested = row.id, row.requested_scopes
@@ -172,7 +188,7 @@ def approve(broker: Broker, ticket: str, ticked: Collection[str]) -> Departure:
 def deny(broker: Broker, ticket: str) -> tuple[str, str]:
     """The user said no here: (session id, return URL). Raises `InvalidRequest` (400)."""
     with broker.database.write() as session:
-        row = _open_session(session, ticket, broker.clock())
+        row = _open_session(session, ticket, broker.clock(), lock=True)
         end_session(broker, session, row, "denied", actor="subject")
         return row.id, row.return_url
 
@@ -291,9 +307,9 @@ def _people(broker: Broker, session: Session, row: ConnectSession) -> dict[str, 
     return people
 
 
-def _open_session(session: Session, ticket: str, now: datetime) -> ConnectSession:
-    query = select(ConnectSession).where(ConnectSession.ticket_hash == digest(ticket)).with_for_update()
-    row = session.scalar(query)
+def _open_session(session: Session, ticket: str, now: datetime, *, lock: bool = False) -> ConnectSession:
+    query = select(ConnectSession).where(ConnectSession.ticket_hash == digest(ticket))
+    row = session.scalar(query.with_for_update() if lock else query)
     if row is None or row.status != "open" or row.expires_at <= now or row.state_used_at:
         raise InvalidRequest("This link was used, has expired, or never existed. Start again in the app.", status=400)
     return row
@@ -304,27 +320,22 @@ def _provider_of(broker: Broker, ticket: str) -> Provider:
         return broker.provider(_open_session(session, ticket, broker.clock()).provider)
 
 
-def _page(broker: Broker, session: Session, row: ConnectSession) -> Page:
-    provider = broker.provider(row.provider)
-    connectors = [broker.connector(name) for name in row.connectors]
-    text = consent_text(
-        provider,
-        connectors,
+def _text(broker: Broker, row: ConnectSession, people: Mapping[str, str | None]) -> ConsentText:
+    return consent_text(
+        broker.provider(row.provider),
+        [broker.connector(name) for name in row.connectors],
         locale=row.locale,
         tenant_label=row.tenant_label,
-        subject_label=_people(broker, session, row)["subject_label"],
+        subject_label=people["subject_label"],
         purpose=row.purpose,
     )
-    endpoint = provider.endpoints.authorization if provider.endpoints else broker.app(provider).issuer
-    return Page(
-        session_id=row.id,
-        text=text,
-        privacy_url=row.privacy_url,
-        return_url=row.return_url,
-        connectors=tuple(row.connectors),
-        all_or_nothing=provider.all_or_nothing,
-        authorization_endpoint=broker.upstream.mapped(endpoint),
-    )
+
+
+def _seal_departure(broker: Broker, session: Session, row: ConnectSession, verifier: Secret, nonce: Secret) -> None:
+    """What the exchange will need, beside the ticket of a second trip, which a repeated confirm still names."""
+    kept = open_flow(broker, session, row) if row.flow else {}
+    flow = {"code_verifier": verifier.reveal(), "nonce": nonce.reveal()}
+    seal_flow(broker, session, row, flow | {name: kept[name].reveal() for name in ("ticket",) if name in kept})
 
 
 def _ticked(row: ConnectSession, provider: Provider, ticked: Collection[str]) -> set[str]:
@@ -336,11 +347,11 @@ def _ticked(row: ConnectSession, provider: Provider, ticked: Collection[str]) ->
     return set(ticked)
 
 
-def _hints(broker: Broker, session: Session, row: ConnectSession) -> AuthorizationHints:
+def _hints(broker: Broker, session: Session, row: ConnectSession, login_hint: str | None) -> AuthorizationHints:
     renewed = session.get(Connection, row.renews) if row.renews else None
     account = open_account(broker, session, renewed) if renewed and renewed.account else None
     return AuthorizationHints(
-        login_hint=_people(broker, session, row)["login_hint"],
+        login_hint=login_hint,
         account_id=account["id"] if account else None,
         force_consent=row.force_consent,
         requested=frozenset(row.requested_scopes),

@@ -21,6 +21,8 @@ from broker.secret import Secret, digest, fresh_token
 
 CONFIRM_LIFETIME = timedelta(minutes=10)
 LONGEST = {"state": 256, "code": 2048, "error": 256, "iss": 512}
+NEVER = ("access_token", "id_token", "refresh_token")
+"""Only the implicit flow brings these through a browser, and we never ask for it."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,9 @@ class Callback:
         """Raises `InvalidRequest` (400) for repeated, missing, over-long or contradictory parameters (INP-52)."""
         values = {name: _single(query, name, longest) for name, longest in LONGEST.items()}
         state, code, error = values["state"], values["code"], values["error"]
-        if not state or bool(code) == bool(error):
+        if state is None or (code is None) == (error is None) or any(name in query for name in NEVER):
             raise _refused()
-        return cls(state, Secret(code) if code else None, error, values["iss"])
+        return cls(state, None if code is None else Secret(code), error, values["iss"])
 
 
 def complete(broker: Broker, app_id: str, callback: Callback, cookies: Mapping[str, str]) -> str:
@@ -72,11 +74,12 @@ def returned(return_url: str, parameters: Mapping[str, str]) -> str:
 
 
 def _single(query: Mapping[str, Sequence[str]], name: str, longest: int) -> str | None:
+    """The parameter, or None. Standing twice, in brackets or empty it is no parameter of ours."""
     values = query.get(name, ())
-    if len(values) > 1 or f"{name}[]" in query:
+    if len(values) > 1 or any(other.startswith(f"{name}[") for other in query):
         raise _refused()
     value = values[0] if values else None
-    if value is not None and (len(value) > longest or not value.isascii() or not value.isprintable()):
+    if value is not None and not (0 < len(value) <= longest and value.isascii() and value.isprintable()):
         raise _refused()
     return value
 

@@ -18,7 +18,16 @@ from sqlalchemy.orm import Session
 from broker import scopes
 from broker.clients import Caller
 from broker.config import origin
-from broker.connections.activate import Activated, Exchanged, TokenDead, activate, live_of
+from broker.connections.activate import (
+    Activated,
+    Attempt,
+    Exchanged,
+    TokenDead,
+    activate,
+    insist,
+    lacks_lasting_access,
+    live_of,
+)
 from broker.connections.assets import reported
 from broker.connections.begin import TICKET_LIFETIME, end_session, noted, open_flow, seal_flow
 from broker.connections.tokens import orphan
@@ -40,6 +49,8 @@ from broker.upstream import TokenAnswer, TokenRefused
 
 MAX_TRIES = 5
 POLL = 0.05
+MARGIN = 1.0
+"""Seconds of the request's deadline left for what does not wait."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +90,7 @@ def confirm(
     assets: Mapping[str, Sequence[str]],
 ) -> Activated:
     """Exchange and activate. Raises the errors of contract §3, step 5."""
-    deadline = time.monotonic() + broker.settings.request_deadline
+    until = time.monotonic() + broker.settings.request_deadline - MARGIN
     while True:
         claim = _claim(broker, caller, session_id, subject, code)
         if isinstance(claim, Activated):
@@ -87,25 +98,31 @@ def confirm(
         if isinstance(claim, _Refused):
             raise claim.error
         if isinstance(claim, _Claimed):
-            return _carry_out(broker, claim, assets)
-        if time.monotonic() > deadline:
+            return _carry_out(broker, claim, assets, until)
+        if time.monotonic() > until:
             raise Unavailable("Another confirmation of this session is under way. Repeat the request.")
         time.sleep(POLL)
 
 
-def _carry_out(broker: Broker, claim: _Claimed, assets: Mapping[str, Sequence[str]]) -> Activated:
-    answer: TokenAnswer | None = None
-    exchanged: Exchanged | None = None
+def _carry_out(broker: Broker, claim: _Claimed, assets: Mapping[str, Sequence[str]], until: float) -> Activated:
+    """Nothing at the provider is begun that could not end before `until`."""
+    attempt, session_id = Attempt(), claim.row.id
+    last_call = until - broker.settings.provider_deadline
     try:
-        answer = _exchange(broker, claim)
-        exchanged = _checked(broker, claim, answer)
+        attempt.answer = _exchange(broker, claim)
+        exchanged = _checked(broker, claim, attempt.answer)
+        attempt.account_index = exchanged.account_index
         _judge(broker, claim.row, exchanged)
-        exchanged = _with_assets(broker, claim.row, exchanged)
-        return activate(broker, claim.row.id, exchanged, assets)
+        exchanged = _with_assets(broker, claim.row, exchanged, last_call)
+        return activate(broker, session_id, exchanged, assets, attempt, until=last_call)
     except ConsentAgain:
-        raise _reopened(broker, claim.row, answer, exchanged) from None
+        raise insist(lambda: _reopened(broker, session_id, attempt), until) from None
     except BrokerError as error:
-        _fail(broker, claim.row.id, error, answer, exchanged)
+        # Kept by another name: Python deletes `error` at the end of the block.
+        ended_with = _interrupted() if isinstance(error, Unavailable) else error
+        raise insist(lambda: _failed(broker, session_id, ended_with, attempt), until) from None
+    except Exception:
+        insist(lambda: _failed(broker, session_id, _interrupted(), attempt), until)
         raise
 
 
@@ -127,10 +144,10 @@ def _claim(
         if row.confirm_code_hash is None or not _matches(row, subject, code):
             return _Refused(_wrong(broker, session, row))
         if row.connection_id:
-            return Activated(row.connection_id, ())
+            return Activated.by(row)
         if row.outcome:
             return _Refused(_outcome(broker, session, row))
-        if row.exchange_began_at:
+        if row.status == "pending" and row.exchange_began_at:
             return _overdue(broker, session, row) or _Wait()
         if row.status != "pending" or row.expires_at <= now:
             return _Refused(_expired(broker, session, row))
@@ -145,8 +162,9 @@ def _matches(row: ConnectSession, subject: str, code: str) -> bool:
 
 
 def _wrong(broker: Broker, session: Session, row: ConnectSession) -> BrokerError:
+    """Whoever has shown the right code is past guessing: an exchange under way is not cut off."""
     row.confirm_tries += 1
-    if row.confirm_tries >= MAX_TRIES and row.status in ("open", "pending"):
+    if row.confirm_tries >= MAX_TRIES and row.status in ("open", "pending") and not row.exchange_began_at:
         end_session(broker, session, row, "failed")
     return Forbidden("Subject or code are not those of a pending session.")
 
@@ -162,10 +180,14 @@ def _overdue(broker: Broker, session: Session, row: ConnectSession) -> _Refused 
     patience = timedelta(seconds=2 * broker.settings.request_deadline)
     if row.exchange_began_at is None or broker.clock() < row.exchange_began_at + patience:
         return None
-    error = ProviderUnavailable("The confirmation was interrupted. Start again.", retryable=False)
+    error = _interrupted()
     _record(row, error)
     end_session(broker, session, row, "failed")
     return _Refused(error)
+
+
+def _interrupted() -> ProviderUnavailable:
+    return ProviderUnavailable("The confirmation was interrupted. Start again.", retryable=False)
 
 
 def _outcome(broker: Broker, session: Session, row: ConnectSession) -> BrokerError:
@@ -210,8 +232,8 @@ def _checked(broker: Broker, claim: _Claimed, answer: TokenAnswer) -> Exchanged:
     account = provider.account(claims)
     with broker.database.write() as session:
         index = broker.vault.blind_index(session, provider=app.id, client_id=app.client_id, value=account.id)
-    granted = provider.granted_scopes(answer.scope, frozenset(claim.row.requested_scopes))
-    return Exchanged(answer, account, index, granted)
+    requested = frozenset(claim.row.requested_scopes)
+    return Exchanged(answer, account, index, provider.granted_scopes(answer.scope, requested))
 
 
 def _judge(broker: Broker, row: ConnectSession, exchanged: Exchanged) -> None:
@@ -219,7 +241,8 @@ def _judge(broker: Broker, row: ConnectSession, exchanged: Exchanged) -> None:
     provider = broker.provider(row.provider)
     if row.renews and exchanged.account_index != row.account_index:
         raise WrongAccount("The user chose another account than the one this connection is for.")
-    missing = {name: _missing(broker, provider, name, exchanged.granted) for name in row.ticked}
+    granted = _counted(row, exchanged)
+    missing = {name: _missing(broker, provider, name, granted) for name in row.ticked}
     if all(missing.values()):
         raise InsufficientScope(
             "The user granted none of the connectors what it needs.",
@@ -227,19 +250,26 @@ def _judge(broker: Broker, row: ConnectSession, exchanged: Exchanged) -> None:
             missing_scopes=sorted({scope for scopes_of in missing.values() for scope in scopes_of}),
             source="broker",
         )
-    if provider.needs_refresh_token and not exchanged.answer.refresh_token:
-        with broker.database.read() as session:
-            held = live_of(session, row, exchanged.account_index)
-        if held is None or held.refresh_token is None or held.state == "reconnect_required":
-            raise ConsentAgain("The provider gave no lasting access.")
+    with broker.database.read() as session:
+        held = live_of(session, row, exchanged.account_index)
+    if lacks_lasting_access(provider, exchanged.answer, held):
+        raise ConsentAgain("The provider gave no lasting access.")
 
 
-def _with_assets(broker: Broker, row: ConnectSession, exchanged: Exchanged) -> Exchanged:
+def _counted(row: ConnectSession, exchanged: Exchanged) -> frozenset[str]:
+    """Of what the provider granted only what this session asked for: the rest was never shown to the user here,
+    though it may come along (docs/facts/google.md §1.6, 4)."""
+    return exchanged.granted & frozenset(row.requested_scopes)
+
+
+def _with_assets(broker: Broker, row: ConnectSession, exchanged: Exchanged, last_call: float) -> Exchanged:
     """What the provider reports now is the bound of what may be chosen; later reports are no part of the grant."""
-    provider, token = broker.provider(row.provider), exchanged.answer.access_token
-    offered = {
-        name: reported(broker, provider, broker.connector(name), token, exchanged.granted) for name in row.ticked
-    }
+    provider, token, granted = broker.provider(row.provider), exchanged.answer.access_token, _counted(row, exchanged)
+    offered = {}
+    for name in row.ticked:
+        if time.monotonic() > last_call:
+            raise ProviderUnavailable("The provider took too long. Start again.", status=504)
+        offered[name] = reported(broker, provider, broker.connector(name), token, granted)
     return replace(exchanged, assets=offered)
 
 
@@ -249,23 +279,22 @@ def _missing(broker: Broker, provider: Provider, connector_name: str, granted: f
     return scopes.missing(connector.reads.required, table, granted)
 
 
-def _reopened(
-    broker: Broker, row: ConnectSession, answer: TokenAnswer | None, exchanged: Exchanged | None
-) -> ConsentAgain:
+def _reopened(broker: Broker, session_id: str, attempt: Attempt) -> BrokerError:
     """A second trip of the same session, on which the provider is asked to show its consent page."""
     ticket, now = fresh_token(), broker.clock()
     with broker.database.write() as session:
-        current = session.get_one(ConnectSession, row.id)
-        if answer and exchanged:
-            index = current.account_index = exchanged.account_index
-            orphan(broker, session, answer, tenant=row.tenant, app_id=row.app_id, account_index=index)
-        current.status, current.force_consent = "open", True
-        current.ticket_hash = digest(ticket.reveal())
-        current.state_hash = current.browser_hash = current.state_used_at = current.exchange_began_at = None
-        current.expires_at = now + TICKET_LIFETIME
-        current.outcome = {"code": ConsentAgain.code}
-        noted(session, current, "session.reopened", actor="provider")
-        seal_flow(broker, session, current, {"ticket": ticket.reveal()})
+        row = session.get_one(ConnectSession, session_id, with_for_update=True)
+        _orphan(broker, session, row, attempt)
+        if row.status != "pending":
+            return Forbidden("The session ended while it was being confirmed. Start again.")
+        row.status, row.force_consent = "open", True
+        row.account_index = attempt.account_index
+        row.ticket_hash = digest(ticket.reveal())
+        row.state_hash = row.browser_hash = row.state_used_at = row.exchange_began_at = None
+        row.expires_at = now + TICKET_LIFETIME
+        row.outcome = {"code": ConsentAgain.code}
+        noted(session, row, "session.reopened", actor="provider")
+        seal_flow(broker, session, row, {"ticket": ticket.reveal()})
     return _consent_again(broker, ticket)
 
 
@@ -274,21 +303,31 @@ def _consent_again(broker: Broker, ticket: Secret) -> ConsentAgain:
     return ConsentAgain("The provider gave no lasting access. Send the user to url once more.", url=url)
 
 
-def _fail(
-    broker: Broker,
-    session_id: str,
-    error: BrokerError,
-    answer: TokenAnswer | None,
-    exchanged: Exchanged | None,
-) -> None:
+def _failed(broker: Broker, session_id: str, error: BrokerError, attempt: Attempt) -> BrokerError:
     """The session is over; what it obtained is an orphan, unless the provider has just called it dead."""
     with broker.database.write() as session:
-        row = session.get_one(ConnectSession, session_id)
-        if answer and not isinstance(error, TokenDead):
-            index = exchanged.account_index if exchanged else None
-            orphan(broker, session, answer, tenant=row.tenant, app_id=row.app_id, account_index=index)
-        _record(row, error)
-        end_session(broker, session, row, "failed")
+        row = session.get_one(ConnectSession, session_id, with_for_update=True)
+        if row.connection_id:
+            return Unavailable("The confirmation was made, and its answer was lost. Repeat the request.")
+        if not isinstance(error, TokenDead):
+            _orphan(broker, session, row, attempt)
+        if not row.outcome:
+            _record(row, error)
+        if row.status == "pending":
+            end_session(broker, session, row, "failed")
+    return error
+
+
+def _orphan(broker: Broker, session: Session, row: ConnectSession, attempt: Attempt) -> None:
+    if attempt.answer:
+        orphan(
+            broker,
+            session,
+            attempt.answer,
+            tenant=row.tenant,
+            app_id=row.app_id,
+            account_index=attempt.account_index,
+        )
 
 
 def _record(row: ConnectSession, error: BrokerError) -> None:

@@ -3,8 +3,6 @@
 GET and HEAD change nothing. Every answer leaves for the provider or a registered return URL by 303.
 """
 
-from urllib.parse import urlsplit
-
 from flask import Blueprint, Response, g, render_template, request
 from werkzeug.exceptions import HTTPException
 
@@ -21,13 +19,13 @@ COOKIE_LIFETIME = 20 * 60
 ERRORS = {
     "en": {
         "title": "This did not work",
-        "provider_unavailable": "The service is not answering at the moment. Please try again in a few minutes.",
+        "not_answering": "The service is not answering at the moment. Please try again in a few minutes.",
         "other": "This link was used, has expired, or was not made for this browser. Please start again in the app.",
         "reference": "Reference",
     },
     "id": {
         "title": "Tidak berhasil",
-        "provider_unavailable": "Layanan sedang tidak menjawab. Silakan coba lagi beberapa menit lagi.",
+        "not_answering": "Layanan sedang tidak menjawab. Silakan coba lagi beberapa menit lagi.",
         "other": "Tautan ini sudah dipakai, kedaluwarsa, atau bukan untuk peramban ini. Mulailah lagi di aplikasi.",
         "reference": "Referensi",
     },
@@ -43,10 +41,11 @@ def show(ticket: str) -> Response:
 def decide(ticket: str) -> Response:
     """One form, two buttons. Another site cannot send it (Sec-Fetch-Site, docs/facts/security.md INP-51)."""
     _same_site()
-    if request.form.get("decision") == "deny":
+    decision = request.form.getlist("decision")
+    if decision == ["deny"]:
         session_id, return_url = begin.deny(the_broker(), ticket)
         return _gone(complete.returned(return_url, {"session": session_id, "status": "denied"}))
-    if request.form.get("decision") != "approve":
+    if decision != ["approve"]:
         raise InvalidRequest("Choose one of the two buttons.", status=400)
     ticked = request.form.getlist("connector")
     shown = begin.page(the_broker(), ticket)
@@ -69,11 +68,11 @@ def decide(ticket: str) -> Response:
 
 @pages.get("/callback/<app_id>")
 def callback(app_id: str) -> Response:
-    """The provider's answer. Only a navigation brings one (INP-53)."""
-    if (
-        request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate"
-        or request.headers.get("Sec-Fetch-Dest") == "iframe"
-    ):
+    """The provider's answer. Only a person's own navigation brings one (INP-53)."""
+    headers = request.headers
+    navigates = headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
+    in_a_window = headers.get("Sec-Fetch-Dest", "document") == "document"
+    if not navigates or not in_a_window or "prefetch" in headers.get("Sec-Purpose", ""):
         raise InvalidRequest("Open this in the browser that began.", status=400)
     if request.method == "HEAD":
         raise InvalidRequest("A callback is used by GET.", status=400)
@@ -86,7 +85,7 @@ def error_page(error: BrokerError) -> Response:
     """The same status as the API would give, in words for people; nothing of the request is echoed."""
     language = request.accept_languages.best_match(("en", "id")) or "en"
     texts = ERRORS[language]
-    text = texts.get(error.code, texts["other"])
+    text = texts["not_answering"] if error.code in ("provider_unavailable", "unavailable") else texts["other"]
     html = render_template("error.html", locale=language, texts=texts, text=text, reference=g.request_id)
     return Response(html, status=error.status)
 
@@ -120,10 +119,9 @@ def _allow_forms(*urls: str) -> None:
 
 
 def _same_site() -> None:
+    """Our pages send no referrer, so browsers send `Origin: null` with their forms too; those that are not ancient
+    say in Sec-Fetch-Site where the form stands."""
     site = request.headers.get("Sec-Fetch-Site", "same-origin")
     sent_from = request.headers.get("Origin", "null")
-    own = the_broker().settings.public_origin
-    if site not in ("same-origin", "none") or (
-        sent_from not in ("null", own) and urlsplit(sent_from).netloc != request.host
-    ):
+    if site not in ("same-origin", "none") or sent_from not in ("null", the_broker().settings.public_origin):
         raise InvalidRequest("This form can only be sent from its own page.", status=400)
