@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compile our tables of Google's operations from Google's own discovery documents (docs/facts/google.md §4.4.1).
+"""Compile our tables of Google's operations from Google's own discovery documents (docs/facts/google.md §4.4).
 
     pip install google-api-python-client==2.202.0
     scripts/compile_operations.py people.v1 calendar.v3

@@ -15,6 +15,7 @@ import pytest
 from broker import __version__
 from broker.app import load_connectors
 from broker.cli import cli
+from broker.connections.begin import connector_scopes
 from broker.errors import BrokerError
 from broker.providers import built_in
 from tests.docs.pages import ROOT, Page, commands, defined, page, pages, spans
@@ -106,33 +107,32 @@ def test_each_option_told_of_a_command_is_one_of_it() -> None:
 
 @EVERY_PAGE
 def test_each_command_line_is_one_that_the_broker_understands(page: Page) -> None:
-    for line in (line for block in page.blocks("bash") + page.blocks("") for line in commands(block)):
+    for line in (line for block in page.blocks("bash") for line in commands(block)):
         words = shlex.split(line)
         if words and Path(words[0]).name == "broker":
-            _understood(words[1:], line)
+            command, rest = _found(words[1:], line)
+            with command.make_context("broker", rest):
+                pass
 
 
 @EVERY_PAGE
 def test_each_command_in_running_text_exists(page: Page) -> None:
-    names = {" ".join(path.split()[:depth]) for path in _leaves() for depth in (2, 3)}
     for span in page.spans:
-        words = re.findall(r"[a-z-]+|[^a-z-]+", span.split(" -")[0])
-        if span.startswith("broker ") and "COMMAND" not in span:
-            path = " ".join(word for word in words if word.strip() and word.isascii() and word.islower())
-            assert any(path == name or path.startswith(name + " ") for name in names), f"{page}: {span}"
+        words = span.split()
+        if words[0] == "broker" and words[1:] and words[1] != "COMMAND":
+            _found(words[1:], f"{page}: {span}")
 
 
-def _understood(words: list[str], line: str) -> None:
+def _found(words: list[str], where: str) -> tuple[click.Command, list[str]]:
+    """The command that the words begin with, and the words behind it."""
     command: click.Command = cli
-    while isinstance(command, click.Group):
-        assert words, line
-        assert words[0] in command.commands, line
+    while isinstance(command, click.Group) and words:
+        assert words[0] in command.commands, where
         command, words = command.commands[words[0]], words[1:]
-    with command.make_context("broker", list(words)):
-        pass
+    return command, list(words)
 
 
-# --- errors, endpoints, scopes -------------------------------------------------------------------------------
+# --- errors, scopes ------------------------------------------------------------------------------------------
 
 
 def test_each_error_code_is_told_with_its_status_and_no_other() -> None:
@@ -148,8 +148,6 @@ def _kinds(kind: type[BrokerError]) -> list[type[BrokerError]]:
 
 
 def test_the_scopes_to_name_at_google_are_those_that_the_connectors_need() -> None:
-    from broker.connections.begin import connector_scopes
-
     google = built_in()["google"]
     needed = {
         scope
@@ -157,11 +155,7 @@ def test_the_scopes_to_name_at_google_are_those_that_the_connectors_need() -> No
         if connector.provider == google.kind
         for scope in connector_scopes(connector, google)
     } | google.normalised(frozenset(google.identity_scopes))
-    told = {
-        span
-        for _, scopes, _ in page("docs/connect-google.md").rows("3. The scopes")
-        for span in spans(scopes)
-    }
+    told = {span for _, scopes, _ in page("docs/connect-google.md").rows("3. The scopes") for span in spans(scopes)}
     assert told == needed
 
 
@@ -180,7 +174,10 @@ def test_each_decision_has_its_context_its_alternatives_and_its_consequences(dec
 
 
 def test_each_decision_is_in_the_index_under_its_own_title() -> None:
-    rows = [re.fullmatch(r"\| \[(\d{4})\]\((.+)\) \| (.+) \|", line) for line in page("docs/adr/README.md").text.splitlines()]
+    rows = [
+        re.fullmatch(r"\| \[(\d{4})\]\((.+)\) \| (.+) \|", line)
+        for line in page("docs/adr/README.md").text.splitlines()
+    ]
     listed = {row[2]: f"{row[1]}. {row[3]}" for row in rows if row}
     assert listed == {decision.path.name: decision.headings[0] for decision in _decisions()}
 

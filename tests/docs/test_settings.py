@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 
 import pytest
 
@@ -35,6 +36,7 @@ def _read() -> tuple[Settings, set[str]]:
     return settings, environ.asked
 
 
+@cache
 def _known() -> set[str]:
     """What `Settings` asks for, and every name that stands as a text of its own anywhere in the code."""
     texts = {
@@ -60,7 +62,7 @@ def test_each_setting_that_is_read_is_in_the_readme_and_no_other() -> None:
 def test_each_variable_that_a_page_names_is_read(page: Page) -> None:
     """`<PROVIDER>` and `<OPTION>` stand for any."""
     families = ("BROKER_<NAME>_<OPTION>", "BROKER_<PROVIDER>_<OPTION>")
-    named = set(re.findall(r"BROKER_[A-Z<>_]*[A-Z>]", page.text)) - set(families)
+    named = set(re.findall(r"BROKER_(?:<[A-Z]+>|[A-Z_])*(?:<[A-Z]+>|[A-Z])", page.text)) - set(families)
     assert named <= _known(), str(page)
 
 
