@@ -26,6 +26,7 @@ from broker.upstream import Upstream
 from broker.vault import KeyRing, Vault
 from broker.web import oauth, problems
 from broker.web.api import BLUEPRINTS
+from broker.web.openapi import openapi
 from broker.web.operating import operating
 from broker.web.pages import pages
 
@@ -82,7 +83,7 @@ def create_app(broker: Broker | None = None) -> Flask:
     app.extensions["broker"] = broker
     problems.install(app)
     oauth.install(app, broker)
-    for blueprint in (*BLUEPRINTS, pages, operating):
+    for blueprint in (*BLUEPRINTS, openapi, pages, operating):
         app.register_blueprint(blueprint)
     app.before_request(_receive)
     app.after_request(_protect)

@@ -22,6 +22,8 @@ class BrokerError(Exception):
 
     code = "unavailable"
     status = 503
+    also: tuple[int, ...] = ()
+    """Further statuses that it may come with."""
     title = "The broker cannot answer now"
     retryable = False
 
@@ -46,7 +48,7 @@ class BrokerError(Exception):
 class InvalidRequest(BrokerError):
     """Malformed input; `errors` lists each field as {"field", "problem"}."""
 
-    code, status, title = "invalid_request", 422, "The request is not valid"
+    code, status, title, also = "invalid_request", 422, "The request is not valid", (400,)
 
     def __init__(self, detail: str, *, status: int = 422, errors: Sequence[dict[str, str]] = ()) -> None:
         super().__init__(detail, status=status, errors=list(errors) or None)
@@ -84,7 +86,7 @@ class NotFound(BrokerError):
 class InsufficientScope(BrokerError):
     """What the user granted does not open this. `source` says who refused: `broker` (the provider was not called)."""
 
-    code, status, title = "insufficient_scope", 403, "The user did not grant what this needs"
+    code, status, title, also = "insufficient_scope", 403, "The user did not grant what this needs", (409,)
 
 
 class NotGranted(BrokerError):
@@ -134,6 +136,7 @@ class ProviderUnavailable(BrokerError):
     """
 
     code, status, title, retryable = "provider_unavailable", 502, "The provider failed", True
+    also = (503, 504)
 
     def __init__(
         self,

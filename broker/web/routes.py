@@ -1,4 +1,4 @@
-"""A route of the API: its scope, body, query and answers, said once; it is enforced and documented from that."""
+"""A route of the API: its scope, body, query and answers, said once; it is enforced and documented from that.
 
 Without a scope said here there is no caller, and so no data; an answer that is not said here fails a test.
 """
