@@ -263,8 +263,11 @@ def _replace_file(path: str, edit: Callable[[Secret], Secret]) -> None:
             parse_keys(text)
             before = file.stat()
             beside.unlink(missing_ok=True)  # of one that was killed here
-            _write(_create(beside), text.reveal(), mode=stat.S_IMODE(before.st_mode), owner=before.st_uid)
-            beside.replace(file)
+            try:
+                _write(_create(beside), text.reveal(), mode=stat.S_IMODE(before.st_mode), owner=before.st_uid)
+                beside.replace(file)
+            finally:
+                beside.unlink(missing_ok=True)
             _sync_directory(file.parent)
     except OSError as error:
         raise ConfigurationError([f"the key file {path} cannot be changed: {error.strerror}"]) from None

@@ -71,16 +71,19 @@ def rotate(kid: str | None, tenant_keys: bool, as_json: bool) -> None:
 
     If it is interrupted, run it again: it goes on where it stopped.
     """
-    from broker.app import assemble, check, environment
+    from broker.app import check
+    from broker.audit import note
     from broker.vault import rotate as rotate_all
 
-    broker = assemble(environment())
-    check(broker)
-    if kid and kid != broker.vault.primary:
-        _let_seal(broker, kid)
-    with _progress() as report:
-        rotated = rotate_all(broker.database, broker.vault, tenant_keys=tenant_keys, report=report)
-    _show(rotated, _status(broker), as_json=as_json)
+    with _assembled() as broker:
+        check(broker)
+        if kid and kid != broker.vault.primary:
+            _let_seal(broker, kid)
+        with _progress() as report:
+            rotated = rotate_all(broker.database, broker.vault, tenant_keys=tenant_keys, report=report)
+        with broker.database.write() as session:
+            note(session, "keys.rotated", actor="operator", primary=broker.vault.primary, **asdict(rotated))
+        _show(rotated, _status(broker), as_json=as_json)
     if rotated.failed:
         raise BrokerError("Some keys do not open and were left as they are: " + ", ".join(rotated.failed))
 
@@ -92,13 +95,12 @@ def status(as_json: bool) -> None:
 
     Exit status 1 if one is missing or not the one that was first used under its id.
     """
-    from broker.app import assemble, environment
     from broker.schema import is_current
 
-    broker = assemble(environment())
-    if not is_current(broker.database):
-        raise BrokerError("The database's schema is not the one of this version: run broker db upgrade.")
-    found = _status(broker)
+    with _assembled() as broker:
+        if not is_current(broker.database):
+            raise BrokerError("The database's schema is not the one of this version: run broker db upgrade.")
+        found = _status(broker)
     if as_json:
         click.echo(json.dumps({"keys": [{"state": key.state, **asdict(key)} for key in found]}))
     else:
@@ -106,6 +108,18 @@ def status(as_json: bool) -> None:
             click.echo(f"{key.kid}: {key.state}, wraps {key.tenant_keys} tenant keys")
     if not all(key.genuine for key in found):
         raise BrokerError("A key that is missing or wrong must be put back: the broker does not start without it.")
+
+
+@contextmanager
+def _assembled() -> "Iterator[Broker]":
+    from broker.app import assemble, environment
+
+    broker = assemble(environment())
+    try:
+        yield broker
+    finally:
+        broker.upstream.close()
+        broker.database.dispose()
 
 
 def _let_seal(broker: "Broker", kid: str) -> None:

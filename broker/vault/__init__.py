@@ -6,12 +6,12 @@
              └─ with a fresh salt derives one message's key, nonce and commitment
 
 `vault` has the verbs, `cipher` the bytes, `ring` the key encryption keys, `rows` the key tables, `memory` unwrapped
-tenant keys, `rotate` a rotation from end to end. There is no fall-back to plain text and no trying of keys.
+tenant keys, `rotation` a rotation from end to end. There is no fall-back to plain text and no trying of keys.
 """
 
 from broker.vault.cipher import Undecryptable, lp
 from broker.vault.ring import KeyRing
-from broker.vault.rotate import Report, Rotated, rotate
+from broker.vault.rotation import Report, Rotated, rotate
 from broker.vault.rows import KEY_COLUMNS, ROOT, WRAPPED_BY, KeyRows, KeyStatus
 from broker.vault.vault import Vault
 

@@ -108,7 +108,7 @@ class Vault:
         """Drop every unwrapped key, as at SIGTERM."""
         self._unwrapped.drop()
 
-    # --- rotation (§4.2.7); from end to end: `broker.vault.rotate` -----------------------------------------------
+    # --- rotation (§4.2.7); from end to end: `broker.vault.rotation` -----------------------------------------------
 
     @property
     def primary(self) -> str:

@@ -1,17 +1,13 @@
-"""A key store on real SQLite, a vault on it, and a clock that a test can move."""
+"""A key store on a real database, a vault on it, and a clock that a test can move."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
-import broker.models  # noqa: F401 - declares the tables
-from broker.db import Base, Database
+from broker.db import Database
 from broker.vault import KeyRing, Vault
+from tests.vault.acts import NOON, Source
 from tests.vault.tpb1_reference import entry
-
-NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 class Monotonic:
@@ -25,9 +21,17 @@ class Monotonic:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'keys.db'}")
-    Base.metadata.create_all(database.engine)
+def sqlite(sqlite_url: str) -> Iterator[Database]:
+    """For what no kind of database has a part in, and for what only SQLite lets happen."""
+    database = Database(sqlite_url)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """Each kind of database in turn."""
+    database = Database(database_url)
     yield database
     database.dispose()
 
@@ -45,3 +49,14 @@ def ring() -> KeyRing:
 @pytest.fixture
 def vault(ring: KeyRing, monotonic: Monotonic) -> Vault:
     return Vault(ring, clock=lambda: NOON, monotonic=monotonic)
+
+
+@pytest.fixture
+def source() -> Source:
+    """The vault's key, in a service that counts and can fail."""
+    return Source.parse(entry("k1", b"KEK-1"))
+
+
+@pytest.fixture
+def counted(source: Source, monotonic: Monotonic) -> Vault:
+    return Vault(source, clock=lambda: NOON, monotonic=monotonic)

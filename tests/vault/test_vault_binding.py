@@ -29,9 +29,9 @@ OWN_SELECT = select(ConnectionKey.created_at, *KEY_COLUMNS).outerjoin(TenantKey,
 
 
 @pytest.fixture
-def keys(database: Database, vault: Vault) -> Iterator[Session]:
+def keys(sqlite: Database, vault: Vault) -> Iterator[Session]:
     """One transaction with the keys of three connections of two tenants."""
-    with database.write() as session:
+    with sqlite.write() as session:
         for tenant, connection in (("acme", "con_1"), ("acme", "con_2"), ("umbrella", "con_3"), ("umbrella", "con_1")):
             vault.new_key(session, tenant=tenant, connection=connection)
         yield session
@@ -229,13 +229,13 @@ def test_the_same_plaintext_sealed_twice_shares_only_the_header(keys: Session, v
 
 
 @pytest.mark.parametrize("kind", ["transaction", "autocommit", "connection"])
-def test_a_blob_opens_by_one_select(database: Database, vault: Vault, kind: str) -> None:
-    with database.write() as keys:
+def test_a_blob_opens_by_one_select(sqlite: Database, vault: Vault, kind: str) -> None:
+    with sqlite.write() as keys:
         vault.new_key(keys, tenant="acme", connection="con_1")
         sealed = vault.seal(keys, plaintext=b"REFRESH-1", **PLACE)
     statements: list[str] = []
-    event.listen(database.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
-    opening = {"transaction": database.write, "autocommit": database.read, "connection": database.engine.connect}[kind]
+    event.listen(sqlite.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+    opening = {"transaction": sqlite.write, "autocommit": sqlite.read, "connection": sqlite.engine.connect}[kind]
     with opening() as keys:
         assert vault.open(keys, blob=sealed, **PLACE) == b"REFRESH-1"
     assert [statement[:6] for statement in statements if not statement.startswith("BEGIN")] == ["SELECT"]

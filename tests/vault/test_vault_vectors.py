@@ -55,26 +55,26 @@ def test_a_blob_has_the_known_bytes() -> None:
     assert blob().hex() == KNOWN_BLOB
 
 
-def test_the_vault_seals_the_same_bytes_as_the_reference(database: Database, ring: KeyRing) -> None:
+def test_the_vault_seals_the_same_bytes_as_the_reference(sqlite: Database, ring: KeyRing) -> None:
     """CRY-12."""
     vault = Vault(ring, clock=lambda: NOON, random=scripted(SALT))
-    with database.write() as keys:
+    with sqlite.write() as keys:
         store(keys)
         assert vault.seal(keys, plaintext=b"REFRESH-1", **PLACE) == blob()
 
 
-def test_the_vault_opens_what_the_reference_sealed(database: Database, vault: Vault) -> None:
+def test_the_vault_opens_what_the_reference_sealed(sqlite: Database, vault: Vault) -> None:
     """CRY-12."""
-    with database.write() as keys:
+    with sqlite.write() as keys:
         store(keys)
         assert vault.open(keys, blob=blob(), **PLACE) == b"REFRESH-1"
 
 
-def test_new_keys_have_the_same_bytes_as_the_reference(database: Database) -> None:
+def test_new_keys_have_the_same_bytes_as_the_reference(sqlite: Database) -> None:
     """CRY-12: ids, keys and nonces drawn in the order tenant key, connection key."""
     ring = KeyRing.parse(reference.entry("k1", b"KEK-1"), random=scripted(NONCES[0]))
     vault = Vault(ring, clock=lambda: NOON, random=scripted(TK_ID, TK, DEK_ID, DEK, NONCES[1]))
-    with database.write() as keys:
+    with sqlite.write() as keys:
         vault.new_key(keys, tenant="acme", connection="con_1")
         found = keys.query(TenantKey).one(), keys.query(ConnectionKey).one()
     assert found[0].wrapped == reference.wrapped_tk(KEK, "k1", TK, "acme", TK_ID, NONCES[0])
@@ -82,11 +82,11 @@ def test_new_keys_have_the_same_bytes_as_the_reference(database: Database) -> No
     assert (found[0].tk_id, found[1].tk_id, found[1].dek_id) == (TK_ID, TK_ID, DEK_ID)
 
 
-def test_the_blind_index_has_the_same_bytes_as_the_reference(database: Database) -> None:
+def test_the_blind_index_has_the_same_bytes_as_the_reference(sqlite: Database) -> None:
     """CRY-12, CRY-14; the root is the key of tenant `*`."""
     ring = KeyRing.parse(reference.entry("k1", b"KEK-1"), random=scripted(NONCES[0]))
     vault = Vault(ring, clock=lambda: NOON, random=scripted(TK_ID, ROOT))
-    with database.write() as keys:
+    with sqlite.write() as keys:
         index = vault.blind_index(keys, provider="google", client_id="client-1", value="sub-1")
         wrapped = keys.query(TenantKey).one().wrapped
     assert index == reference.blind_index(ROOT, "google", "client-1", "sub-1")
@@ -98,9 +98,9 @@ def test_a_key_check_value_has_the_known_bytes(ring: KeyRing) -> None:
 
 
 @pytest.mark.parametrize("element", OF_BLOB)
-def test_a_blob_that_leaves_an_element_out_does_not_open(database: Database, vault: Vault, element: str) -> None:
+def test_a_blob_that_leaves_an_element_out_does_not_open(sqlite: Database, vault: Vault, element: str) -> None:
     """CRY-22: a vault that dropped the element would open it."""
-    with database.write() as keys:
+    with sqlite.write() as keys:
         store(keys)
         with pytest.raises(Undecryptable):
             vault.open(keys, blob=blob(omit=element), **PLACE)
@@ -108,10 +108,10 @@ def test_a_blob_that_leaves_an_element_out_does_not_open(database: Database, vau
 
 @pytest.mark.parametrize("element", OF_DEK)
 def test_a_connection_key_wrapped_without_an_element_does_not_open(
-    database: Database, vault: Vault, element: str
+    sqlite: Database, vault: Vault, element: str
 ) -> None:
     """CRY-22."""
-    with database.write() as keys:
+    with sqlite.write() as keys:
         store(keys, dek_without=element)
         with pytest.raises(Undecryptable) as caught:
             vault.open(keys, blob=blob(), **PLACE)
@@ -119,9 +119,9 @@ def test_a_connection_key_wrapped_without_an_element_does_not_open(
 
 
 @pytest.mark.parametrize("element", OF_TK)
-def test_a_tenant_key_wrapped_without_an_element_does_not_open(database: Database, vault: Vault, element: str) -> None:
+def test_a_tenant_key_wrapped_without_an_element_does_not_open(sqlite: Database, vault: Vault, element: str) -> None:
     """CRY-22."""
-    with database.write() as keys:
+    with sqlite.write() as keys:
         store(keys, tk_without=element)
         with pytest.raises(Undecryptable) as caught:
             vault.open(keys, blob=blob(), **PLACE)
@@ -135,7 +135,7 @@ def test_lists_of_parts_that_join_alike_are_encoded_apart() -> None:
     assert lp("ü", b"") == b"\x00\x00\x00\x02\xc3\xbc\x00\x00\x00\x00"
 
 
-def test_a_sealed_value_is_92_bytes_longer(database: Database, vault: Vault) -> None:
-    with database.write() as keys:
+def test_a_sealed_value_is_92_bytes_longer(sqlite: Database, vault: Vault) -> None:
+    with sqlite.write() as keys:
         store(keys)
         assert len(vault.seal(keys, plaintext=b"", **PLACE)) == 92
