@@ -1,7 +1,7 @@
 """Duties: what the broker owes and does even if it crashes. The database is the queue.
 
 A worker leases a due row with a fence; a duty that fails comes back later, ever more slowly, for days. Beside the
-duties the worker sweeps away what has expired.
+duties the worker sweeps away what has expired. Whatever goes wrong, a worker goes on: what it owes, nobody else does.
 """
 
 import logging
@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, or_, select
+from sqlalchemy.orm import Session
 
 from broker.connections import tell
 from broker.connections.begin import end_session
-from broker.errors import BrokerError, RateLimited
+from broker.errors import BrokerError, RateLimited, Unavailable
 from broker.models import AccessToken, ConnectSession, Duty
 from broker.runtime import Broker
 
@@ -23,41 +24,61 @@ log = logging.getLogger("broker.duties")
 DELAYS = (5, 15, 60, 300, 900, 3600, 3 * 3600, 6 * 3600)
 """Seconds before each further try; the last one repeats until `PATIENCE` is over."""
 PATIENCE = timedelta(days=7)
-LEASE = timedelta(seconds=60)
+SOON = 30
+"""Seconds within which a duty that failed for the first time is tried again, whatever the provider asks for."""
 IDLE = 0.5
 SWEEP = 60.0
+KEPT = timedelta(days=30)
+"""For how long a duty that is done stays to be looked at."""
 
 
 @dataclass(frozen=True)
 class Leased:
-    """A duty that this worker alone may do, as long as the fence stands."""
+    """A duty that this worker alone may do until `until`, in calls begun before `begin_by` (monotonic seconds).
+
+    The fence tells whether somebody has owed it anew since; `until`, whether another worker has taken it.
+    """
 
     id: str
     key: str
     fence: int
     attempts: int
     created_at: datetime
+    until: datetime
+    begin_by: float
 
 
 def work(broker: Broker, *, once: bool = False, stop: Callable[[], bool] = lambda: False) -> None:
-    """Do duties until `stop`; `once` drains what is due and returns."""
+    """Do duties until `stop`; `once` drains what is due and returns. Raises `Unavailable` with `once` alone."""
     swept = float("-inf")
     while not stop():
-        if time.monotonic() - swept > SWEEP:
-            sweep(broker)
-            swept = time.monotonic()
-        duty = lease(broker)
-        if duty:
-            do(broker, duty)
-        elif once:
+        busy = False
+        try:
+            if time.monotonic() - swept > SWEEP:
+                sweep(broker)
+                swept = time.monotonic()
+            busy = _next(broker)
+        except Unavailable as error:
+            if once:
+                raise
+            log.warning("duties wait for the database: %s", error.detail)
+        if once and not busy:
             return
-        else:
+        if not busy:
             time.sleep(IDLE)
+
+
+def _next(broker: Broker) -> bool:
+    """Do one duty; False where none is due."""
+    duty = lease(broker)
+    if duty:
+        do(broker, duty)
+    return duty is not None
 
 
 def lease(broker: Broker) -> Leased | None:
     """The next due duty, leased; on PostgreSQL rivals skip rows that another worker is just taking."""
-    now = broker.clock()
+    now, began = broker.clock(), time.monotonic()
     with broker.database.write() as session:
         row = session.scalar(
             select(Duty)
@@ -70,22 +91,26 @@ def lease(broker: Broker) -> Leased | None:
             return None
         row.fence += 1
         row.attempts += 1
-        row.lease_until = now + LEASE
-        return Leased(row.id, row.key, row.fence, row.attempts, row.created_at)
+        row.lease_until = until = now + tell.longest(broker)
+        begin_by = began + tell.TO_BEGIN
+        return Leased(row.id, row.key, row.fence, row.attempts, row.created_at, until, begin_by)
 
 
 def do(broker: Broker, duty: Leased) -> None:
-    """One try. A failure is recorded, not raised: the duty comes back."""
+    """One try. A failure is recorded, not raised: the duty comes back. Raises `Unavailable` where it cannot be."""
     try:
-        again_at = tell.tell(broker, duty.key, duty.attempts)
+        again_at = tell.tell(broker, duty.key, begin_by=duty.begin_by)
     except BrokerError as error:
         _later(broker, duty, error)
-        return
-    _close(broker, duty, again_at)
+    except Exception as error:  # a fault of ours must not keep this worker from all other duties
+        log.error("duty %s: unexpected %s", duty.id, type(error).__qualname__, exc_info=error)
+        _later(broker, duty, BrokerError("An error of ours; the log has it."))
+    else:
+        _close(broker, duty, again_at)
 
 
 def sweep(broker: Broker) -> None:
-    """End connect sessions that nobody finished, with their secrets, and forget expired access tokens."""
+    """End connect sessions that nobody finished, with their secrets; forget expired access tokens and old duties."""
     now = broker.clock()
     late = now - timedelta(seconds=2 * broker.settings.request_deadline)
     with broker.database.write() as session:
@@ -97,30 +122,49 @@ def sweep(broker: Broker) -> None:
         for row in session.scalars(expired.limit(500).with_for_update(skip_locked=True)).all():
             end_session(broker, session, row, "expired")
         session.execute(delete(AccessToken).where(AccessToken.expires_at < now - timedelta(hours=1)))
+        session.execute(delete(Duty).where(Duty.done_at < now - KEPT))
 
 
 def _close(broker: Broker, duty: Leased, again_at: datetime | None) -> None:
-    """Close the duty, or put it off; nothing if somebody has owed it anew meanwhile."""
-    mine = update(Duty).where(Duty.id == duty.id, Duty.fence == duty.fence)
+    """Close the duty, or put it off; it stays due if somebody has owed it anew meanwhile."""
     with broker.database.write() as session:
-        if again_at:
-            session.execute(mine.values(due_at=again_at, lease_until=None, attempts=Duty.attempts - 1))
-        else:
-            session.execute(mine.values(open=None, done_at=broker.clock(), lease_until=None))
+        row = _held(session, duty)
+        if row and row.fence == duty.fence:
+            if again_at:
+                row.due_at, row.attempts = again_at, duty.attempts - 1
+            else:
+                row.open, row.done_at = None, broker.clock()
 
 
 def _later(broker: Broker, duty: Leased, error: BrokerError) -> None:
-    """Put a failed duty off, or give up after days: either stands on the receipt."""
+    """Put a failed duty off, or give up after days: either stands on the receipt. One that was owed anew meanwhile
+    stays due, with all its patience."""
     now = broker.clock()
-    gave_up = now - duty.created_at > PATIENCE
-    delay = DELAYS[min(duty.attempts, len(DELAYS)) - 1]
-    wait = error.members.get("retry_after", delay) if isinstance(error, RateLimited) else delay
     log.warning("duty %s failed at try %d: %s", duty.id, duty.attempts, error.detail)
-    tell.failed(broker, duty.key, duty.attempts, error, gave_up=gave_up)
-    if gave_up:
-        _close(broker, duty, None)
-        return
-    mine = update(Duty).where(Duty.id == duty.id, Duty.fence == duty.fence)
     with broker.database.write() as session:
-        due_at = now + timedelta(seconds=wait)
-        session.execute(mine.values(due_at=due_at, lease_until=None, last_error=error.detail[:200]))
+        row = _held(session, duty)
+        if row is None:
+            return
+        gave_up = row.fence == duty.fence and now - duty.created_at > PATIENCE
+        tell.failed(broker, session, duty.key, error, gave_up=gave_up)
+        row.last_error = error.detail[:200]
+        if gave_up:
+            log.error("duty %s is given up: the provider may honour for longer what was to end", duty.id)
+            row.open, row.done_at = None, now
+        elif row.fence == duty.fence:
+            row.due_at = now + _pause(duty, error)
+
+
+def _held(session: Session, duty: Leased) -> Duty | None:
+    """The duty's row, locked, its lease ended; None where another worker has leased it by now: its word counts."""
+    mine = select(Duty).where(Duty.id == duty.id, Duty.open.is_(True), Duty.lease_until == duty.until)
+    row = session.scalar(mine.with_for_update())
+    if row:
+        row.lease_until = None
+    return row
+
+
+def _pause(duty: Leased, error: BrokerError) -> timedelta:
+    asked = error.members.get("retry_after", 0) if isinstance(error, RateLimited) else 0
+    seconds = max(DELAYS[min(duty.attempts, len(DELAYS)) - 1], asked)
+    return timedelta(seconds=min(seconds, SOON) if duty.attempts == 1 else seconds)

@@ -1,8 +1,10 @@
 """What the broker owes: a duty is a row, made in the transaction of the change that owes it."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from broker.db import insert_if_missing
@@ -16,22 +18,23 @@ TELL_PROVIDER = "tell_provider"
 def owe_telling(session: Session, app_id: str, account: str, *, now: datetime) -> None:
     """`account` is the blind index in hex, or an orphan's id where the account is not known.
 
-    An open duty is made due again and fenced, so that a worker that is just finishing looks once more.
+    An open duty begins anew: due at once, with the patience of a new one, and fenced, so that a worker that is just
+    finishing it looks once more. One statement: between two the duty could be closed, and what is owed now lost.
     """
-    key = f"{app_id}:{account}"
-    made = insert_if_missing(
-        session,
-        Duty,
-        {"kind": TELL_PROVIDER, "key": key, "open": True},
-        {"id": fresh_id("dut"), "due_at": now, "attempts": 0, "fence": 0, "created_at": now},
-    )
-    if not made:
-        again = update(Duty).where(Duty.kind == TELL_PROVIDER, Duty.key == key, Duty.open.is_(True))
-        session.execute(again.values(due_at=now, fence=Duty.fence + 1, lease_until=None))
+    key: dict[str, Any] = {"kind": TELL_PROVIDER, "key": f"{app_id}:{account}", "open": True}
+    anew = {"due_at": now, "created_at": now, "attempts": 0}
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    made = insert(Duty).values(**key, **anew, id=fresh_id("dut"), fence=0)
+    owed = made.on_conflict_do_update(index_elements=list(key), set_={**anew, "fence": Duty.fence + 1})
+    session.connection().execute(owed)
 
 
 def authorization(session: Session, app_id: str, account_index: bytes) -> Authorization:
-    """The authorization's row, made if need be and locked until the end of the transaction."""
+    """The authorization's row, made if need be and locked until the end of the transaction.
+
+    It is locked before the rows of connections, and they before duties and sessions: in one order nobody waits in a
+    circle.
+    """
     key = {"app_id": app_id, "account_index": account_index}
     insert_if_missing(session, Authorization, key)
     query = select(Authorization).filter_by(**key).with_for_update()

@@ -6,6 +6,7 @@ request on any worker hands out that data any more (I2).
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -23,15 +24,23 @@ from broker.runtime import Broker
 from broker.secret import fresh_id
 
 
-def end_connection(broker: Broker, caller: Caller, connection_id: str, *, reason: str | None = None) -> dict[str, Any]:
-    """Revoke one connection and give the receipt; repeated, the same one. Raises `NotFound`."""
+@dataclass(frozen=True)
+class Ended:
+    """How a revocation was answered: its receipt, and whether this call ended something or repeated an earlier one."""
+
+    receipt: dict[str, Any]
+    anew: bool
+
+
+def end_connection(broker: Broker, caller: Caller, connection_id: str, *, reason: str | None = None) -> Ended:
+    """Revoke one connection; repeated, the receipt is the same. Raises `NotFound`."""
     return _carried_out(broker, lambda session: _end_connection(broker, session, caller, connection_id, reason))
 
 
 def end_grant(
     broker: Broker, caller: Caller, connection_id: str, connector: str, *, reason: str | None = None
-) -> dict[str, Any]:
-    """Withdraw one connector and give the receipt; the last one ends the connection. Raises `NotFound`."""
+) -> Ended:
+    """Withdraw one connector; the last one ends the connection. Raises `NotFound` for one never granted."""
     return _carried_out(broker, lambda session: _end_grant(broker, session, caller, connection_id, connector, reason))
 
 
@@ -39,15 +48,14 @@ def would_end(broker: Broker, caller: Caller, connection_id: str, connector: str
     """What a revocation would end, and the caller's other connections that share the authorization."""
     with broker.database.read() as session:
         row = known_connection(session, caller, connection_id)
-        live = _live_grants(session, row)
-        if connector and connector not in {grant.connector for grant in live} and row.live:
-            raise NotFound
-        last = not connector or [grant.connector for grant in live] == [connector]
-        ended: list[dict[str, str]] = (
-            [{"connection": row.id}] if last else [{"connection": row.id, "connector": str(connector)}]
-        )
+        if connector:
+            _require_grant(session, row, connector)
+        live = [grant.connector for grant in _live_grants(session, row)]
         siblings = [{"connection": other.id} for other in _siblings(session, row) if caller.acts_for(other.tenant)]
-    return {"would_end": ended if row.live else [], "siblings": siblings}
+    last = not connector or live == [connector]
+    whole, one = {"connection": row.id}, {"connection": row.id, "connector": str(connector)}
+    ended = [whole] if last and row.live else [one] if connector in live else []
+    return {"would_end": ended, "siblings": siblings}
 
 
 def receipt(broker: Broker, caller: Caller, revocation_id: str) -> dict[str, Any]:
@@ -90,34 +98,52 @@ def receipts(
     return Page(items, rows[limit - 1].id if len(rows) > limit else None)
 
 
-def _carried_out(broker: Broker, end: Callable[[Session], str]) -> dict[str, Any]:
-    """Commit, wait until nobody relies on the old state, answer."""
+def _carried_out(broker: Broker, end: Callable[[Session], tuple[str, bool]]) -> Ended:
+    """Commit, wait until nobody relies on the old state, answer. A repeated one waits too: the first may be waiting."""
     with broker.database.write() as session:
-        revocation_id = end(session)
+        revocation_id, anew = end(session)
     time.sleep(WAIT)
     with broker.database.read() as session:
-        return _rendered(session, session.get_one(Revocation, revocation_id))
+        return Ended(_rendered(session, session.get_one(Revocation, revocation_id)), anew)
 
 
-def _end_connection(broker: Broker, session: Session, caller: Caller, connection_id: str, reason: str | None) -> str:
-    row = known_connection(session, caller, connection_id, lock=True)
+def _end_connection(
+    broker: Broker, session: Session, caller: Caller, connection_id: str, reason: str | None
+) -> tuple[str, bool]:
+    row = _locked(session, caller, connection_id)
     if not row.live:
-        return _earlier(session, row.id, "connection")
-    return _ended(broker, session, caller, row, reason, connector=None)
+        return _earlier(session, row.id, "connection"), False
+    return _ended(broker, session, caller, row, reason, connector=None), True
 
 
 def _end_grant(
     broker: Broker, session: Session, caller: Caller, connection_id: str, connector: str, reason: str | None
-) -> str:
-    row = known_connection(session, caller, connection_id, lock=True)
+) -> tuple[str, bool]:
+    row = _locked(session, caller, connection_id)
+    _require_grant(session, row, connector)
     live = _live_grants(session, row)
     ending = [grant for grant in live if grant.connector == connector]
     if not ending:
-        return _earlier(session, row.id, "grant", connector)
+        return _earlier(session, row.id, "grant", connector), False
     if len(live) == 1:
-        return _ended(broker, session, caller, row, reason, connector=connector)
+        return _ended(broker, session, caller, row, reason, connector=connector), True
     _withdraw(broker, session, caller, row, ending)
-    return _new_receipt(broker, session, caller, row, reason, "grant", connector, outcome="shared")
+    return _new_receipt(broker, session, caller, row, reason, "grant", connector, outcome="shared"), True
+
+
+def _locked(session: Session, caller: Caller, connection_id: str) -> Connection:
+    """The connection, locked behind its authorization, as activation locks the two. A foreign one is not touched."""
+    row = known_connection(session, caller, connection_id)
+    authorization(session, row.app_id, row.account_index)
+    session.refresh(row, with_for_update=True)
+    return row
+
+
+def _require_grant(session: Session, row: Connection, connector: str) -> None:
+    """Raises `NotFound` for a connector that was never granted on this connection."""
+    granted = select(Grant.id).where(Grant.connection_id == row.id, Grant.connector == connector)
+    if session.scalar(granted.limit(1)) is None:
+        raise NotFound
 
 
 def _ended(
@@ -135,14 +161,13 @@ def _ended(
     row.state, row.live, row.ended_at = "revoking", None, now
     row.fence += 1
     row.lease_until, row.fresh_until, row.refresh_inflight = None, None, False
+    session.flush()
+    owe_telling(session, row.app_id, row.account_index.hex(), now=now)
     renewing = select(ConnectSession).where(
         ConnectSession.renews == row.id, ConnectSession.status.in_(("open", "pending"))
     )
     for attempt in session.scalars(renewing).all():
         end_session(broker, session, attempt, "failed")
-    session.flush()
-    authorization(session, row.app_id, row.account_index)
-    owe_telling(session, row.app_id, row.account_index.hex(), now=now)
     return _new_receipt(broker, session, caller, row, reason, "connection", connector, outcome="pending")
 
 
@@ -191,14 +216,17 @@ def _new_receipt(
 
 
 def _earlier(session: Session, connection_id: str, ended: str, connector: str | None = None) -> str:
-    """The receipt of what was ended before. Raises `NotFound` where there is none."""
-    query = select(RevocationItem).where(RevocationItem.connection_id == connection_id)
-    items = session.scalars(query).all()
-    exact = [item for item in items if item.ended == ended and item.connector == connector]
-    by_connection = [item for item in items if item.ended == "connection"]
-    if not exact and not by_connection:
+    """The newest receipt of what was ended before: of this very grant, or else of the whole connection.
+
+    Raises `NotFound` where there is none.
+    """
+    query = select(RevocationItem).join(Revocation).where(RevocationItem.connection_id == connection_id)
+    items = session.scalars(query.order_by(Revocation.requested_at.desc())).all()
+    exact = [item for item in items if (item.ended, item.connector) == (ended, connector)]
+    found = exact or [item for item in items if item.ended == "connection"]
+    if not found:
         raise NotFound
-    return (exact or by_connection)[-1].revocation_id
+    return found[0].revocation_id
 
 
 def _live_grants(session: Session, row: Connection) -> Sequence[Grant]:

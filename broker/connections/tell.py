@@ -5,6 +5,7 @@ decision 5): a live connection keeps it (`shared`), an open session known to be 
 kills a newer connection. Each step may be repeated: a crash between two of them costs a second call, no more.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,15 +19,15 @@ from broker.config import origin
 from broker.connections.owe import authorization, owe_telling
 from broker.connections.read import noted
 from broker.connections.tokens import open_orphan, open_token
-from broker.errors import BrokerError, ProviderUnavailable
+from broker.errors import BrokerError, ProviderUnavailable, RateLimited, Unavailable
 from broker.models import Connection, ConnectSession, Orphan, RevocationItem
 from broker.providers.base import Provider
 from broker.runtime import Broker
 from broker.secret import Secret
-from broker.upstream import Answer
+from broker.upstream import Answer, TokenRefused, retry_after
 
-TELLING = timedelta(seconds=60)
-"""For how long a confirmation waits for a telling that may be on its way."""
+TO_BEGIN = 15.0
+"""Seconds after its lease in which a duty may begin a call to the provider; the call has its own deadline on top."""
 ORPHAN = "orp_"
 
 Outcome = Literal["confirmed", "already_gone", "not_supported", "shared", "gave_up"]
@@ -42,9 +43,16 @@ class _Owed:
     told_at: datetime
 
 
-def tell(broker: Broker, key: str, attempts: int) -> datetime | None:
+def longest(broker: Broker) -> timedelta:
+    """From the lease of a duty to the end of its last call: nobody else takes it meanwhile, and a confirmation waits
+    for a telling that may be on its way."""
+    return timedelta(seconds=TO_BEGIN + broker.settings.provider_deadline)
+
+
+def tell(broker: Broker, key: str, *, begin_by: float) -> datetime | None:
     """Do the duty `<app id>:<account index>`; a time means that it must be looked at again then.
 
+    `begin_by`: monotonic seconds; from then on no call is begun, for another worker may have taken the duty.
     Raises `BrokerError` to be tried again.
     """
     app_id, _, account = key.partition(":")
@@ -52,35 +60,38 @@ def tell(broker: Broker, key: str, attempts: int) -> datetime | None:
     if provider is None:
         raise ProviderUnavailable("The provider is not configured here any more.", sent=False)
     if account.startswith(ORPHAN):
-        _place(broker, provider, account)
+        _place(broker, provider, account, begin_by)
         return None
-    owed = _owed(broker, app_id, bytes.fromhex(account), attempts)
-    if isinstance(owed, _Owed):
-        _settle(broker, app_id, bytes.fromhex(account), owed, _sent(broker, provider, owed.tokens), attempts)
-        return None
-    return owed
+    index = bytes.fromhex(account)
+    owed = _owed(broker, app_id, index)
+    if not isinstance(owed, _Owed):
+        return owed
+    try:
+        outcome = _sent(broker, provider, owed.tokens, begin_by)
+    except BrokerError:
+        with broker.database.write() as session:
+            _telling_is_over(session, app_id, index, owed)
+        raise
+    _settle(broker, app_id, index, owed, outcome)
+    return None
 
 
-def failed(broker: Broker, key: str, attempts: int, error: BrokerError, *, gave_up: bool) -> None:
+def failed(broker: Broker, session: Session, key: str, error: BrokerError, *, gave_up: bool) -> None:
     """Write a failed try on every receipt that waits for it; at the end of all patience shred all the same."""
     app_id, _, account = key.partition(":")
     if account.startswith(ORPHAN):
         return
-    index = bytes.fromhex(account)
-    with broker.database.write() as session:
-        authorization(session, app_id, index).telling_until = None
-        rows = _waiting(session, app_id, index)
-        if gave_up:
-            _end_connections(broker, session, rows, "gave_up", attempts)
-            return
-        items = update(RevocationItem).where(
-            RevocationItem.connection_id.in_([row.id for row in rows]),
-            RevocationItem.provider_outcome == "pending",
-        )
-        session.execute(items.values(attempts=attempts, last_error=error.detail[:200]))
+    rows = _waiting(session, app_id, bytes.fromhex(account))
+    items = update(RevocationItem).where(
+        RevocationItem.connection_id.in_([row.id for row in rows]),
+        RevocationItem.provider_outcome == "pending",
+    )
+    session.execute(items.values(attempts=RevocationItem.attempts + 1, last_error=error.detail[:200]))
+    if gave_up:
+        _end_connections(broker, session, rows, "gave_up")
 
 
-def _owed(broker: Broker, app_id: str, index: bytes, attempts: int) -> _Owed | datetime | None:
+def _owed(broker: Broker, app_id: str, index: bytes) -> _Owed | datetime | None:
     """What must be told now. Where another use holds the authorization it is settled here: None, or when to look
     again because only a session that may be abandoned holds it."""
     now = broker.clock()
@@ -89,62 +100,83 @@ def _owed(broker: Broker, app_id: str, index: bytes, attempts: int) -> _Owed | d
         connections = _waiting(session, app_id, index)
         orphans = session.scalars(select(Orphan).where(Orphan.app_id == app_id, Orphan.account_index == index)).all()
         if _in_use(session, app_id, index):
-            _end_connections(broker, session, connections, "shared", attempts)
+            _end_connections(broker, session, connections, "shared")
             _end_orphans(broker, session, orphans)
             return None
         if until := _sessions_until(session, app_id, index, now):
-            _end_connections(broker, session, connections, "shared", attempts)
+            _end_connections(broker, session, connections, "shared")
             return until if orphans else None
         if not connections and not orphans:
             return None
-        row.told_at, row.telling_until = now, now + TELLING
+        row.told_at, row.telling_until = now, now + longest(broker)
         tokens = [token for item in connections for token in _tokens(broker, session, item)]
         tokens += [token for item in orphans for token in open_orphan(broker, session, item)]
     return _Owed(tuple(item.id for item in connections), tuple(item.id for item in orphans), tuple(tokens), now)
 
 
-def _sent(broker: Broker, provider: Provider, tokens: Sequence[Secret]) -> Outcome:
+def _sent(broker: Broker, provider: Provider, tokens: Sequence[Secret], begin_by: float) -> Outcome:
     """Revoke each token at the provider (RFC 7009), or only until one call has ended all. Raises to be tried again."""
     endpoint = broker.endpoints(provider).revocation
     if endpoint is None:
         return "not_supported"
-    app, outcomes = broker.app(provider), set()
+    outcomes = set()
     for token in tokens:
-        answer = broker.upstream.revoke(
-            endpoint=endpoint,
-            pins=frozenset({origin(endpoint)}),
-            client_id=app.client_id,
-            client_secret=app.client_secret,
-            token=token,
-            token_type_hint=None,
-            auth_method=provider.auth_method if provider.authenticates_revocation else None,
-        )
-        outcome = provider.revocation_outcome(answer.status, _error_of(answer))
-        if outcome is None:
-            raise ProviderUnavailable(f"The provider answered the revocation with status {answer.status}.")
+        if time.monotonic() > begin_by:
+            raise Unavailable("There was no time left to tell the provider everything; the next try goes on.")
+        outcome = _revoked(broker, provider, endpoint, token)
         outcomes.add(outcome)
         if outcome == "confirmed" and provider.one_revocation_ends_all:
             break
     return "confirmed" if "confirmed" in outcomes else "already_gone"
 
 
-def _settle(broker: Broker, app_id: str, index: bytes, owed: _Owed, outcome: Outcome, attempts: int) -> None:
+def _revoked(broker: Broker, provider: Provider, endpoint: str, token: Secret) -> Literal["confirmed", "already_gone"]:
+    app = broker.app(provider)
+    answer = broker.upstream.revoke(
+        endpoint=endpoint,
+        pins=frozenset({origin(endpoint)}),
+        client_id=app.client_id,
+        client_secret=app.client_secret,
+        token=token,
+        token_type_hint=None,
+        auth_method=provider.auth_method if provider.authenticates_revocation else None,
+    )
+    outcome = provider.revocation_outcome(answer.status, _error_of(answer))
+    if outcome is None and answer.status == 429:
+        raise RateLimited("The provider asks to be left alone for a while.", retry_after=retry_after(answer))
+    if outcome is None:
+        raise ProviderUnavailable(f"The provider answered the revocation with status {answer.status}.")
+    return outcome
+
+
+def _telling_is_over(session: Session, app_id: str, index: bytes, owed: _Owed) -> None:
+    """A confirmation need not wait any longer, unless another worker is telling by now."""
+    row = authorization(session, app_id, index)
+    if row.told_at == owed.told_at:
+        row.telling_until = None
+
+
+def _settle(broker: Broker, app_id: str, index: bytes, owed: _Owed, outcome: Outcome) -> None:
     with broker.database.write() as session:
-        row = authorization(session, app_id, index)
-        if row.told_at == owed.told_at:
-            row.telling_until = None
-        connections = session.scalars(select(Connection).where(Connection.id.in_(owed.connections))).all()
-        _end_connections(broker, session, connections, outcome, attempts)
+        _telling_is_over(session, app_id, index, owed)
+        waiting = [row for row in _waiting(session, app_id, index) if row.id in owed.connections]
+        _end_connections(broker, session, waiting, outcome)
         _end_orphans(broker, session, session.scalars(select(Orphan).where(Orphan.id.in_(owed.orphans))).all())
 
 
-def _place(broker: Broker, provider: Provider, orphan_id: str) -> None:
-    """Find out whose a token is that failed before its account was known: its own userinfo says so."""
-    userinfo, app = broker.endpoints(provider).userinfo, broker.app(provider)
+def _place(broker: Broker, provider: Provider, orphan_id: str, begin_by: float) -> None:
+    """Find out whose a token is that failed before its account was known: then that account's duty ends it.
+
+    Where nobody says whose it is, it is dead; or, at a provider whose revocation ends one token alone, it is revoked
+    by itself.
+    """
     with broker.database.read() as session:
         row = session.get(Orphan, orphan_id)
-        token = open_orphan(broker, session, row)[-1] if row else None
-    subject = _subject(broker, userinfo, token) if userinfo and token else None
+        tokens = open_orphan(broker, session, row) if row else []
+    subject = _subject(broker, provider, tokens) if tokens else None
+    if subject is None and not provider.one_revocation_ends_all:
+        _sent(broker, provider, tokens, begin_by)
+    app = broker.app(provider)
     with broker.database.write() as session:
         row = session.get(Orphan, orphan_id)
         if row and subject is None:
@@ -155,8 +187,39 @@ def _place(broker: Broker, provider: Provider, orphan_id: str) -> None:
             owe_telling(session, row.app_id, index.hex(), now=broker.clock())
 
 
-def _subject(broker: Broker, userinfo: str, token: Secret) -> str | None:
-    """None: the token is dead already."""
+def _subject(broker: Broker, provider: Provider, tokens: Sequence[Secret]) -> str | None:
+    """Asked with the access token; once that has expired, with a new one. None: nobody honours either any more."""
+    *lasting, access = tokens
+    userinfo = broker.endpoints(provider).userinfo
+    if userinfo is None:
+        return None
+    subject = _named_by(broker, userinfo, access)
+    if subject is None and lasting and not provider.rotates_refresh_tokens:
+        renewed = _renewed(broker, provider, lasting[0])
+        subject = _named_by(broker, userinfo, renewed) if renewed else None
+    return subject
+
+
+def _renewed(broker: Broker, provider: Provider, refresh_token: Secret) -> Secret | None:
+    app, endpoint = broker.app(provider), broker.endpoints(provider).token
+    try:
+        answer = broker.upstream.refresh(
+            endpoint=endpoint,
+            pins=frozenset({origin(endpoint)}),
+            client_id=app.client_id,
+            client_secret=app.client_secret,
+            refresh_token=refresh_token,
+            auth_method=provider.auth_method,
+        )
+    except TokenRefused as refusal:
+        if refusal.error != "invalid_grant":
+            raise ProviderUnavailable(f"The provider refused the refresh ({refusal.error}).") from None
+        return None
+    return answer.access_token
+
+
+def _named_by(broker: Broker, userinfo: str, token: Secret) -> str | None:
+    """The account that userinfo names; None: the token is dead."""
     answer = broker.upstream.call("GET", userinfo, pins=frozenset({origin(userinfo)}), token=token)
     if answer.status in (401, 403):
         return None
@@ -202,20 +265,22 @@ def _tokens(broker: Broker, session: Session, row: Connection) -> list[Secret]:
     return [token for token in found if token]
 
 
-def _end_connections(
-    broker: Broker, session: Session, rows: Sequence[Connection], outcome: Outcome, attempts: int
-) -> None:
+def _end_connections(broker: Broker, session: Session, rows: Sequence[Connection], outcome: Outcome) -> None:
     """Shred each, and write on every receipt that waits for it how it ended."""
-    now = broker.clock()
+    ended: dict[str, object] = {"provider_outcome": outcome, "shredded_at": broker.clock()}
+    if outcome != "gave_up":
+        ended["last_error"] = None
+    if outcome in ("confirmed", "already_gone"):
+        ended["attempts"] = RevocationItem.attempts + 1
     for row in rows:
         row.state = "revoked"
         row.account = row.access_token = row.refresh_token = None
-        noted(session, row, "connection.shredded", actor="broker", provider_outcome=outcome, attempts=attempts)
+        noted(session, row, "connection.shredded", actor="broker", provider_outcome=outcome)
         broker.vault.shred(session, tenant=row.tenant, connection=row.id)
         waiting = update(RevocationItem).where(
             RevocationItem.connection_id == row.id, RevocationItem.provider_outcome == "pending"
         )
-        session.execute(waiting.values(provider_outcome=outcome, attempts=attempts, last_error=None, shredded_at=now))
+        session.execute(waiting.values(ended))
 
 
 def _end_orphans(broker: Broker, session: Session, rows: Sequence[Orphan]) -> None:

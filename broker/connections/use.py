@@ -16,6 +16,7 @@ from broker.errors import (
     GrantWithdrawn,
     NotGranted,
     ReconnectRequired,
+    Unavailable,
 )
 from broker.models import Connection, Grant
 from broker.runtime import Broker
@@ -26,6 +27,8 @@ MARGIN = 0.1
 """Beyond L, how long a revocation waits before it answers."""
 WAIT = RELIED_ON + MARGIN
 """Seconds between the commit of a revocation and its answer, however many connections it ends."""
+READINGS = 5
+"""How often the state is read for one write, where each reading took longer than L."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +60,30 @@ def standing(broker: Broker, caller: Caller, connection_id: str, connector_name:
     return Standing(connection, grant, connector, read_at)
 
 
+def recent(broker: Broker, earlier: Standing) -> Standing:
+    """The right as data may be written on it now: read at most `RELIED_ON` ago, or else read anew (I2).
+
+    To be called just before a write. A reading that itself took too long does not count. Raises as `again`, and
+    `Unavailable` where none is quick enough.
+    """
+    standing = earlier
+    for _ in range(READINGS):
+        if standing.is_recent():
+            return standing
+        standing = again(broker, standing)
+    if standing.is_recent():
+        return standing
+    raise Unavailable("The database is too slow to tell whether these data may still be handed out.")
+
+
 def again(broker: Broker, earlier: Standing) -> Standing:
     """The same right, read anew. Raises when the connection or this very grant was ended since."""
     read_at = time.monotonic()
     with broker.database.read() as session:
-        connection = session.get_one(Connection, earlier.connection.id)
-        grant = session.get_one(Grant, earlier.grant.id)
+        connection = session.get(Connection, earlier.connection.id)
+        grant = session.get(Grant, earlier.grant.id)
+    if connection is None or grant is None:
+        raise ConnectionRevoked("The connection was revoked.")
     if error := _state_error(connection):
         raise error
     if not grant.live:

@@ -1,7 +1,6 @@
 """Data (contract §4), what each connector reads, and the audit."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -9,9 +8,8 @@ from flask import Blueprint, Response
 
 from broker import scopes
 from broker.clients import Caller
-from broker.connections import history, use
+from broker.connections import history
 from broker.connections.begin import connector_scopes
-from broker.connections.use import Standing
 from broker.contract import Connector
 from broker.errors import (
     AssetRequired,
@@ -27,15 +25,12 @@ from broker.errors import (
 )
 from broker.providers.base import Provider
 from broker.records import read_page
-from broker.runtime import Broker
 from broker.web import answers, bodies
 from broker.web.callers import the_broker
+from broker.web.guarded import Guarded
 from broker.web.routes import route
 
 reading = Blueprint("reading", __name__)
-
-CHUNK = 64 * 1024
-"""Most data that one read of the state may answer for (I2)."""
 
 
 @route(
@@ -63,10 +58,7 @@ def read_records(client: Caller, connection_id: str, connector: str, asked: bodi
     broker = the_broker()
     given = asked.model_dump() | {"limit": bodies.bounded(asked.limit, 1000)}
     page = read_page(broker, client, connection_id, connector, **given)
-    body = json.dumps(page.body, ensure_ascii=False).encode()
-    response = Response(_guarded(broker, page.standing, body), mimetype="application/json")
-    response.content_length = len(body)
-    return response
+    return Guarded(broker, page.standing, json.dumps(page.body, ensure_ascii=False).encode())
 
 
 @route(reading, "GET", "/v1/connectors", scope=None, answers={200: answers.Connectors})
@@ -94,14 +86,6 @@ def list_audit(client: Caller, asked: bodies.AuditQuery) -> Any:  # noqa: ANN401
     """Every state change of the client's tenants, oldest first."""
     given = asked.model_dump() | {"limit": bodies.bounded(asked.limit, 200)}
     return asdict(history.listed(the_broker(), client, **given))
-
-
-def _guarded(broker: Broker, standing: Standing, body: bytes) -> Iterator[bytes]:
-    """Each piece relies on a state read at most L ago; a revocation ends the answer midway, unfinished (I2)."""
-    for start in range(0, len(body), CHUNK):
-        if not standing.is_recent():
-            standing = use.again(broker, standing)
-        yield body[start : start + CHUNK]
 
 
 def _described(connector: Connector, provider: Provider) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from flask import Blueprint
 
 from broker.clients import Caller
 from broker.connections import revoke
-from broker.errors import NotFound
 from broker.web import answers, bodies
 from broker.web.callers import the_broker
 from broker.web.routes import route
@@ -41,8 +40,6 @@ def revoke_connection(client: Caller, connection_id: str, asked: bodies.RevokeQu
 def withdraw_grant(client: Caller, connection_id: str, connector: str, asked: bodies.RevokeQuery) -> Any:  # noqa: ANN401
     """Withdraw one connector; the last one ends the connection."""
     broker = the_broker()
-    if connector not in broker.connectors:
-        raise NotFound
     if asked.dry_run == "true":
         return revoke.would_end(broker, client, connection_id, connector)
     return _receipt(revoke.end_grant(broker, client, connection_id, connector))
@@ -68,6 +65,7 @@ def show_revocation(client: Caller, revocation_id: str) -> Any:  # noqa: ANN401
     return revoke.receipt(the_broker(), client, revocation_id)
 
 
-def _receipt(receipt: dict[str, Any]) -> tuple[Any, int]:
-    """202 while the provider has not answered yet; here the revocation is in force either way."""
-    return {"revocation": receipt}, 200 if receipt["state"] == "completed" else 202
+def _receipt(ended: revoke.Ended) -> tuple[Any, int]:
+    """202 where the provider has yet to answer; here the revocation is in force. A repeated one is always 200."""
+    in_progress = ended.anew and ended.receipt["state"] == "in_progress"
+    return {"revocation": ended.receipt}, 202 if in_progress else 200
