@@ -149,9 +149,6 @@ class Line:
     def settimeout(self, _: float | None) -> None:
         """Each operation sets its own."""
 
-    def shutdown(self, how: int) -> None:
-        self._sock.shutdown(how)
-
     def fileno(self) -> int:
         return self._sock.fileno()
 

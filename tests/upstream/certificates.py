@@ -2,6 +2,7 @@
 
 import datetime
 import ipaddress
+import secrets
 import ssl
 from pathlib import Path
 
@@ -15,7 +16,7 @@ DAY = datetime.timedelta(days=1)
 
 
 class Authority:
-    """A certificate authority that lives as long as one test."""
+    """A certificate authority that lives as long as the tests."""
 
     def __init__(self, folder: Path, name: str = "Test Authority") -> None:
         self._folder = folder
@@ -33,15 +34,17 @@ class Authority:
         ip: str | None = "127.0.0.1",
         dns: str = "localhost",
         until: datetime.datetime = NOW + DAY,
+        alternative: bool = True,
     ) -> ssl.SSLContext:
-        """A server's context with a certificate for these names."""
+        """A server's context with a certificate for these names; `dns` is its common name too, or only that."""
         key = ec.generate_private_key(ec.SECP256R1())
         names: list[x509.GeneralName] = [x509.DNSName(dns)]
         names += [x509.IPAddress(ipaddress.ip_address(ip))] if ip else []
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, dns)])
         builder = self._builder(subject, key, until - 2 * DAY, until)
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-        chain = self._folder / f"{dns}-{until:%s}.pem"
+        if alternative:
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        chain = self._folder / f"{secrets.token_hex(8)}.pem"
         chain.write_bytes(
             builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
             + key.private_bytes(

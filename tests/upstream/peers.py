@@ -1,6 +1,7 @@
 """The provider as the tests name it, and every way of asking it something."""
 
 import base64
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -104,3 +105,8 @@ def failure(ask: Ask, upstream: Upstream) -> ProviderUnavailable:
     assert error.__context__ is None, "a library's exception carries the URL"
     assert "127.0.0.1" not in error.detail
     return error
+
+
+def authorization_header(request: bytes) -> str | None:
+    found = re.search(r"\r\nAuthorization: ([^\r]*)\r\n", request.decode())
+    return found[1] if found else None

@@ -151,6 +151,7 @@ def test_a_slow_answer_ends_by_the_deadline(peer: Peer, make: Make, ask: Ask, sc
 
 def test_a_peer_that_does_not_read_ends_by_the_deadline(peer: Peer, make: Make) -> None:
     """REL-43: sending counts too."""
+
     def reads_nothing(_: socket.socket, stopped: threading.Event) -> None:
         stopped.wait(5)
         raise OSError
