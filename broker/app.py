@@ -2,21 +2,20 @@
 
 import logging
 import os
-import secrets
 from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from dotenv import dotenv_values
-from flask import Flask, Response, g, request
+from flask import Flask
 
-from broker import providers
+from broker import logs, providers
 from broker.accesses import Accesses
 from broker.audit import appender
 from broker.config import ProviderApp, Settings, is_loopback
 from broker.contract import Connector, Reads
 from broker.db import Database
-from broker.errors import ConfigurationError, InvalidRequest
+from broker.errors import ConfigurationError
 from broker.identity import Identity
 from broker.providers.base import Provider
 from broker.providers.openid import OpenIDProvider
@@ -24,7 +23,7 @@ from broker.runtime import Broker, Clock, utc_now
 from broker.schema import is_current
 from broker.upstream import Upstream
 from broker.vault import KeyRing, Vault
-from broker.web import oauth, problems
+from broker.web import edge, oauth, problems
 from broker.web.api import BLUEPRINTS
 from broker.web.openapi import openapi
 from broker.web.operating import operating
@@ -73,7 +72,9 @@ def check(broker: Broker) -> None:
 
 def create_app(broker: Broker | None = None) -> Flask:
     """The WSGI application, for `gunicorn 'broker.app:create_app()'`. Raises `ConfigurationError`."""
-    broker = broker or assemble(environment())
+    if broker is None:
+        broker = assemble(environment())
+        logs.configure(production=broker.settings.production)
     check(broker)
     app = Flask(__name__, template_folder="web/templates", static_folder="web/static")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
@@ -85,8 +86,7 @@ def create_app(broker: Broker | None = None) -> Flask:
     oauth.install(app, broker)
     for blueprint in (*BLUEPRINTS, openapi, pages, operating):
         app.register_blueprint(blueprint)
-    app.before_request(_receive)
-    app.after_request(_protect)
+    edge.install(app)
     return app
 
 
@@ -134,35 +134,6 @@ def _origins(settings: Settings) -> dict[str, str]:
 def _make_folder(database_url: str) -> None:
     if database_url.startswith("sqlite:///"):
         Path(database_url.removeprefix("sqlite:///")).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-
-def _receive() -> None:
-    """Name the request; refuse targets that a proxy and we could read differently (INP-06, INP-70)."""
-    g.request_id = secrets.token_hex(8)
-    if request.script_root or not str(request.environ.get("RAW_URI", "/")).startswith("/"):
-        raise InvalidRequest("The request target is malformed.", status=400)
-
-
-def _protect(response: Response) -> Response:
-    """Headers of contract §2 on every answer (docs/facts/security.md STD-13)."""
-    form_action = g.get("form_action", "'self'")
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["Content-Security-Policy"] = (
-        f"default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action {form_action}"
-    )
-    response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
-    response.headers["X-Request-Id"] = g.get("request_id", "")
-    if request.is_secure or _production():
-        response.headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
-    return response
-
-
-def _production() -> bool:
-    from broker.web.callers import the_broker
-
-    return the_broker().settings.production
 
 
 logging.getLogger("broker").addHandler(logging.NullHandler())

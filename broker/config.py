@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from broker.errors import ConfigurationError
 from broker.secret import Secret
 
+SHORTEST_TOKEN = 24
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -51,6 +52,7 @@ class Settings:
     origins: Mapping[str, str]
     request_deadline: float
     provider_deadline: float
+    metrics_token: Secret | None = None
 
     @property
     def public_origin(self) -> str:
@@ -70,6 +72,7 @@ class Settings:
             origins=reading.origins(production),
             request_deadline=reading.seconds("BROKER_REQUEST_DEADLINE", 30.0),
             provider_deadline=reading.seconds("BROKER_PROVIDER_DEADLINE", 10.0),
+            metrics_token=reading.metrics_token(),
         )
         if settings.provider_deadline >= settings.request_deadline:
             reading.problem("BROKER_PROVIDER_DEADLINE must be shorter than BROKER_REQUEST_DEADLINE")
@@ -123,6 +126,12 @@ class _Reading:
             self.problem(f"{name} must be a number of seconds above 0")
             return default
         return float(value)
+
+    def metrics_token(self) -> Secret | None:
+        value = self.get("BROKER_METRICS_TOKEN")
+        if value and (len(value) < SHORTEST_TOKEN or not value.isascii() or not value.isprintable()):
+            self.problem(f"BROKER_METRICS_TOKEN must be at least {SHORTEST_TOKEN} printable characters")
+        return Secret(value) if value else None
 
     def database(self, name: str) -> str:
         value = self.get(name)

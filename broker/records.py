@@ -8,6 +8,7 @@ The decision is made before the provider is called. A connector receives what is
 import base64
 import binascii
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
@@ -15,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import or_, update
 
-from broker import scopes
+from broker import metrics, scopes
 from broker.accesses import Counted
 from broker.clients import Caller
 from broker.connections import assets, refresh, use
@@ -37,6 +38,8 @@ from broker.runtime import Broker
 from broker.scopes import Denied, Permitted
 from broker.upstream import Answer, retry_after
 from broker.vault import Undecryptable
+
+log = logging.getLogger("broker.records")
 
 MAX_CURSOR = 8192
 USED_EVERY = timedelta(minutes=1)
@@ -230,6 +233,8 @@ def _note_use(broker: Broker, caller: Caller, standing: Standing, decision: Deci
     hour = now.replace(minute=0, second=0, microsecond=0)
     of = Counted(caller.client_id, row.id, standing.connector.name, decision.resource.name, hour)
     broker.accesses.count(of, records)
+    metrics.RECORDS.labels(of.connector).inc(records)
+    log.info("accessed", extra={**of._asdict(), "hour": of.hour.isoformat(), "records": records})
     if row.last_used_at and now - row.last_used_at < USED_EVERY:
         return
     stale = or_(Connection.last_used_at.is_(None), Connection.last_used_at < now - USED_EVERY)

@@ -2,7 +2,7 @@
 
 import re
 
-from flask import current_app, request
+from flask import current_app, g, request
 
 from broker import clients
 from broker.clients import Caller
@@ -33,6 +33,7 @@ def caller(*scopes: str) -> Caller:
     found = clients.caller(broker.database, broker.clock(), match[1]) if match else None
     if found is None:
         raise Unauthorized("Get an access token at /oauth/token and send it as a bearer token.")
+    g.client_id = found.client_id
     for scope in scopes:
         found.require(scope)
     return found

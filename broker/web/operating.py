@@ -1,10 +1,13 @@
-"""Whether this process is alive, and whether it can serve."""
+"""Whether this process is alive, whether it can serve, and what it counts (contract §8)."""
 
-from flask import Blueprint, Response, jsonify
+import secrets
 
+from flask import Blueprint, Response, jsonify, request
+
+from broker import metrics
 from broker.errors import BrokerError, ConfigurationError
 from broker.schema import is_current
-from broker.web.callers import the_broker
+from broker.web.callers import caller, the_broker
 
 operating = Blueprint("operating", __name__)
 
@@ -29,3 +32,18 @@ def ready() -> tuple[Response, int]:
         pass  # what failed is what stayed False
     everything = all(checks.values())
     return jsonify({"ready": everything, "checks": checks}), 200 if everything else 503
+
+
+@operating.get("/metrics")
+def counted() -> Response:
+    """Open in development; in production with BROKER_METRICS_TOKEN, or a client's token of scope `admin`."""
+    broker = the_broker()
+    if broker.settings.production and not _monitors():
+        caller("admin")
+    return Response(metrics.exposition(broker.database, broker.clock), mimetype="text/plain; version=0.0.4")
+
+
+def _monitors() -> bool:
+    token = the_broker().settings.metrics_token
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    return token is not None and scheme.lower() == "bearer" and secrets.compare_digest(given, token.reveal())

@@ -10,6 +10,7 @@ from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as WerkzeugMethodNotAllowed
 
+from broker import metrics
 from broker.errors import (
     BrokerError,
     InvalidRequest,
@@ -34,6 +35,7 @@ def install(app: Flask) -> None:
 
 def answered(error: BrokerError) -> Response:
     """The problem document of contract §2."""
+    metrics.PROBLEMS.labels(error.code).inc()
     body = document(error)
     response = jsonify(body)
     response.status_code = error.status
