@@ -12,6 +12,7 @@ from tests.upstream.peers import Ask, get
 
 @pytest.mark.parametrize("status", [200, 201, 204, 400, 401, 403, 404, 429, 500, 503])
 def test_every_other_status_is_an_answer(peer: Peer, upstream: Upstream, status: int) -> None:
+    """REL-41: what an error or an empty answer means is the caller's to say."""
     peer.will(says(status, b"" if status == 204 else b'{"a": 1}', "X-Usage: 5", "X-Usage: 6"))
     answer = get(upstream)
     assert (answer.status, answer.headers["x-usage"]) == (status, "5, 6")

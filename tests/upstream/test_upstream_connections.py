@@ -12,6 +12,7 @@ import pytest
 
 from broker.errors import ProviderUnavailable
 from broker.upstream import Upstream
+from broker.upstream.wire import Exchange, Line
 from tests.upstream.hostile_peer import Peer, Talk, message, says, sends
 from tests.upstream.peers import PINS, REAL, Make, data, fails, get, refresh
 
@@ -149,6 +150,20 @@ def test_a_forked_process_does_not_share_its_parents_connections(peer: Peer) -> 
     """REL-56: gunicorn may load the application before it forks."""
     subprocess.run([sys.executable, "-c", FORKING, peer.origin], check=True, timeout=30)
     assert (len(peer.requests), peer.connections) == (3, 2)
+
+
+def test_a_socket_is_closed_with_its_last_reader() -> None:
+    """A reader may be closed twice: by who read it, and by who clears up."""
+    near, far = socket.socketpair()
+    line = Line(near, Exchange(seconds=1.0, max_bytes=1, fresh=True, clock=time.monotonic))
+    first, second = line.makefile(), line.makefile()
+    line.close()
+    first.close()
+    first.close()
+    assert near.fileno() >= 0
+    second.close()
+    assert near.fileno() < 0
+    far.close()
 
 
 def test_closing_ends_the_kept_connections_and_nothing_else(peer: Peer, upstream: Upstream) -> None:

@@ -83,6 +83,7 @@ BROKEN: dict[str, Script] = {
 def test_what_is_no_answer_is_a_typed_failure_and_not_repeated(
     peer: Peer, upstream: Upstream, ask: Ask, script: Script
 ) -> None:
+    """REL-40, REL-46, REL-48"""
     peer.will(script)
     assert failure(ask, upstream).status == 502
     assert len(peer.requests) == 1
@@ -141,6 +142,7 @@ SLOW: dict[str, Script] = {
 
 @pytest.mark.parametrize("script", SLOW.values(), ids=list(SLOW))
 def test_a_slow_answer_ends_by_the_deadline(peer: Peer, make: Make, ask: Ask, script: Script) -> None:
+    """REL-43, REL-44: a deadline for all of it, not for each read."""
     peer.will(script)
     upstream = make(peer, deadline=0.15)
     began = time.monotonic()
@@ -183,6 +185,7 @@ ENDLESS: dict[str, Script] = {
 
 @pytest.mark.parametrize("script", ENDLESS.values(), ids=list(ENDLESS))
 def test_an_endless_answer_ends_with_memory_flat(peer: Peer, make: Make, ask: Ask, script: Script) -> None:
+    """REL-46, REL-48"""
     peer.will(script)
     upstream = make(peer, max_bytes=500_000)
     tracemalloc.start()

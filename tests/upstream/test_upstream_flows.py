@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from broker.errors import ProviderUnavailable, RateLimited
 from broker.secret import Secret
 from broker.upstream import TokenAnswer, TokenRefused, Upstream
-from tests.upstream.hostile_peer import Peer, Talk, says
+from tests.upstream.hostile_peer import Peer, Script, Talk, says
 from tests.upstream.peers import REAL, Make, exchange, fails, failure, refresh, revoke
+from tests.upstream.test_upstream_json import UNSOUND
 
 Way = Callable[..., Any]
 GRANTED = says(200, {"access_token": "ACCESS-2", "token_type": "Bearer", "expires_in": 3599, "scope": "a b"})
@@ -183,6 +184,48 @@ def test_an_answer_of_the_token_endpoint_is_capped_well_below_that_of_data(peer:
     """REL-46"""
     peer.usual = says(200, {"access_token": "ACCESS-2", "token_type": "Bearer", "padding": "x" * 300_000})
     assert failure(refresh, upstream).detail == "provider.example sent more than it may."
+
+
+OUTAGES = [
+    *(says(status, {"error": "invalid_grant"}) for status in (500, 502, 503, 504)),
+    *(says(status, b"<html>Sorry</html>", "Content-Type: text/html") for status in (200, 400, 403, 502)),
+    *(says(status, b"") for status in (200, 204, 400, 401)),
+]
+
+
+@pytest.mark.parametrize("script", OUTAGES)
+@pytest.mark.parametrize("way", [exchange, refresh])
+def test_an_outage_of_the_token_endpoint_is_no_refusal(
+    peer: Peer, upstream: Upstream, way: Way, script: Script
+) -> None:
+    """REL-41, docs/facts/security.md STD-23"""
+    peer.will(script)
+    error = failure(way, upstream)
+    assert (error.retryable, error.sent) == (True, True)
+    assert len(peer.requests) == 1
+
+
+@pytest.mark.parametrize("body", UNSOUND.values(), ids=list(UNSOUND))
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("way", [exchange, refresh])
+def test_an_unsound_document_from_the_token_endpoint_is_no_answer(
+    peer: Peer, upstream: Upstream, way: Way, status: int, body: bytes
+) -> None:
+    """REL-45"""
+    peer.will(says(status, body))
+    assert failure(way, upstream).retryable
+
+
+LIFETIMES = [(None, None), (0, 0), (-1, 0), (1, 1), ("3600", 3600), (1e12, 31_536_000), (59.9, 59), ("soon", None)]
+
+
+@pytest.mark.parametrize(("said", "seconds"), LIFETIMES)
+def test_any_lifetime_comes_out_as_seconds_or_not_said(
+    peer: Peer, upstream: Upstream, said: object, seconds: int | None
+) -> None:
+    """REL-49"""
+    peer.will(says(200, {"access_token": "ACCESS-2", "token_type": "Bearer", "expires_in": said}))
+    assert refresh(upstream).expires_in == seconds
 
 
 # --- what it makes of the answer ------------------------------------------------------------------------------
