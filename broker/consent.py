@@ -23,8 +23,9 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "all": "{provider} grants all of this or nothing.",
         "reads": "Reads: {fields}",
         "optional": "Only if you allow it at {provider}: {fields}",
-        "limits": "Only these data are passed on, only to what is ticked, and only until you end it.",
-        "revoke": "You can withdraw at any time, here or in your {provider} account.",
+        "account": "It also learns which {provider} account this is, by its email address or name.",
+        "limits": "Only these data are passed on, only for what is ticked, and only until you end it.",
+        "revoke": "You can withdraw at any time: in the app that sent you here, or in your {provider} account.",
         "approve": "Continue to {provider}",
         "deny": "No, go back",
         "privacy": "Privacy policy",
@@ -40,8 +41,10 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "all": "{provider} memberikan semua ini atau tidak sama sekali.",
         "reads": "Membaca: {fields}",
         "optional": "Hanya jika Anda izinkan di {provider}: {fields}",
-        "limits": "Hanya data ini yang diteruskan, hanya ke yang dicentang, dan hanya sampai Anda mengakhirinya.",
-        "revoke": "Anda dapat mencabut izin kapan saja, di sini atau di akun {provider} Anda.",
+        "account": "Aplikasi itu juga mengetahui akun {provider} mana ini, dari alamat email atau namanya.",
+        "limits": "Hanya data ini yang diteruskan, hanya untuk yang dicentang, dan hanya sampai Anda mengakhirinya.",
+        "revoke": "Anda dapat mencabut izin kapan saja: di aplikasi yang mengarahkan Anda ke sini, atau di akun "
+        "{provider} Anda.",
         "approve": "Lanjut ke {provider}",
         "deny": "Tidak, kembali",
         "privacy": "Kebijakan privasi",
@@ -69,6 +72,7 @@ class ConsentText:
     subject: str | None
     purpose: str | None
     choose: str
+    account: str
     limits: str
     revoke: str
     approve: str
@@ -102,6 +106,7 @@ def consent_text(
         subject=texts["for"].format(subject=subject_label) if subject_label else None,
         purpose=texts["purpose"].format(purpose=purpose) if purpose else None,
         choose=texts["all" if provider.all_or_nothing else "choose"].format(**names),
+        account=texts["account"].format(**names),
         limits=texts["limits"],
         revoke=texts["revoke"].format(**names),
         approve=texts["approve"].format(**names),
