@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from broker import strict_json
 from broker.errors import ProviderUnavailable
 from broker.upstream import Answer
 
@@ -28,8 +29,10 @@ UNSOUND = {
     "1e999": b'{"a": 1e999}',
     "5,000-digit integer": b'{"a": ' + b"9" * 5000 + b"}",
     "2**64": b'{"a": 18446744073709551616}',
+    "-2**64": b'{"a": -18446744073709551616}',
+    "-1e999": b'{"a": -1e999}',
     "100,000 levels": b"[" * 100_000 + b"]" * 100_000,
-    "100,000 levels unclosed": b'{"a":' * 100_000,
+    "40,000 levels unclosed": b'{"a":' * 40_000,
     "65 levels": b"[" * 65 + b"]" * 65,
     "65 levels of objects": b'{"a":' * 64 + b"{}" + b"}" * 64,
     "lone surrogate": b'{"a": "\\ud800"}',
@@ -43,15 +46,34 @@ UNSOUND = {
 
 @pytest.mark.parametrize("body", UNSOUND.values(), ids=list(UNSOUND))
 def test_an_unsound_document_is_refused(body: bytes) -> None:
+    """REL-45"""
     with pytest.raises(ProviderUnavailable) as caught:
         Answer(200, {}, body).json()
     assert caught.value.retryable
     assert caught.value.__context__ is None, "the parser's exception carries the body"
 
 
+BARE = ("a string", "a number", "null", "true")
+
+
+@pytest.mark.parametrize("body", [UNSOUND[name] for name in UNSOUND if name not in BARE])
+def test_an_unsound_document_is_refused_alike_from_a_caller(body: bytes) -> None:
+    """INP-12: and the error tells nothing of it, not even as a context."""
+    with pytest.raises(ValueError, match="^not a sound JSON text$") as caught:
+        strict_json.parse(body)
+    assert (caught.value.__context__, type(caught.value)) == (None, ValueError)
+
+
+@pytest.mark.parametrize("name", BARE)
+def test_a_bare_value_is_a_sound_text_all_the_same(name: str) -> None:
+    assert strict_json.parse(UNSOUND[name]) == json.loads(UNSOUND[name])
+
+
 SOUND = {
     "object": b'{"a": [1, -2, 3.5, true, null, "\xc3\xa9"]}',
     "array": b"[]",
+    "-(2**64 - 1)": b'{"id": -18446744073709551615}',
+    "64 levels around a value": b"[" * 64 + b"1" + b"]" * 64,
     "2**64 - 1": b'{"id": 18446744073709551615}',
     "64 levels": b"[" * 64 + b"]" * 64,
     "a surrogate pair": b'{"a": "\\ud83d\\ude00"}',
