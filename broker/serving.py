@@ -5,11 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from types import FrameType
 from urllib.parse import urlsplit
 
+from broker import metrics
 from broker.config import Settings, is_loopback
 
 PR_SET_PDEATHSIG = 1
@@ -48,6 +50,12 @@ def gunicorn_command(settings: Settings, *, bind: str, workers: int, threads: in
 
 def serve(command: list[str], *, with_worker: bool) -> int:
     """Run until a signal or gunicorn's end; gives gunicorn's exit status."""
+    with tempfile.TemporaryDirectory(prefix="broker-metrics-") as folder:
+        os.environ.setdefault(metrics.FOLDER, folder)  # all workers of gunicorn count together
+        return _served(command, with_worker=with_worker)
+
+
+def _served(command: list[str], *, with_worker: bool) -> int:
     server = _start(command)
     worker = _start([sys.executable, "-m", "broker.cli", "work"]) if with_worker else None
     stopping: list[int] = []
