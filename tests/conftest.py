@@ -11,7 +11,7 @@ from broker.sandbox.google import create_google
 from broker.sandbox.serve import Running
 from tests.house import Browser, Clock, Google, House, SalesApp, built
 
-pytest_plugins = ("tests.postgres",)
+pytest_plugins = ("tests.postgres", "tests.processes")
 
 SECRETS = ("PROVIDER-SECRET-1",)
 """Loud constants that must stand in no log, whatever the level."""
