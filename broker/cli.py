@@ -13,6 +13,7 @@ import click
 from broker import __version__
 from broker.commands.audit import audit
 from broker.commands.keys import keys
+from broker.commands.looking import doctor, explain
 from broker.errors import BrokerError, ConfigurationError
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print facts as JSON.")
@@ -158,6 +159,8 @@ def clients_add(
 
 cli.add_command(audit)
 cli.add_command(keys)
+cli.add_command(doctor)
+cli.add_command(explain)
 
 
 def _check_client(

@@ -55,7 +55,7 @@ def standing(broker: Broker, caller: Caller, connection_id: str, connector_name:
         if provider is None or provider.kind != connector.provider:
             raise NotGranted("This connector belongs to another provider.")
         grant = _grant(session, connection, connector_name)
-    if error := _state_error(connection):
+    if error := state_error(connection):
         raise error
     return Standing(connection, grant, connector, read_at)
 
@@ -84,7 +84,7 @@ def again(broker: Broker, earlier: Standing) -> Standing:
         grant = session.get(Grant, earlier.grant.id)
     if connection is None or grant is None:
         raise ConnectionRevoked("The connection was revoked.")
-    if error := _state_error(connection):
+    if error := state_error(connection):
         raise error
     if not grant.live:
         raise GrantWithdrawn("The user withdrew this connector.")
@@ -104,7 +104,7 @@ def _grant(session: Session, connection: Connection, connector_name: str) -> Gra
     return live
 
 
-def _state_error(connection: Connection) -> BrokerError | None:
+def state_error(connection: Connection) -> BrokerError | None:
     """Only `active` gives data; a state that is not known denies."""
     if connection.state == "active" and connection.live:
         return None

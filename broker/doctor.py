@@ -1,0 +1,126 @@
+"""Doctor: what keeps the broker from working, each fault with how to mend it. It changes nothing."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+from sqlalchemy import func, select, text
+
+from broker.app import assemble
+from broker.config import origin
+from broker.errors import BrokerError, ConfigurationError, ProviderUnavailable
+from broker.models import Duty
+from broker.providers.base import Provider
+from broker.runtime import Broker
+from broker.schema import is_current
+from broker.upstream import Answer
+
+SKEW = 5.0
+"""Seconds by which a clock may differ: an id_token's times are checked with twice as much leeway."""
+LATE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check. `mend` says what to do where it did not hold."""
+
+    check: str
+    held: bool
+    seen: str
+    mend: str = ""
+
+
+def examine(environ: Mapping[str, str]) -> list[Finding]:
+    """Every check that can be made; what rests on a failed one is left out."""
+    try:
+        broker = assemble(environ)
+    except ConfigurationError as error:
+        return [
+            Finding("configuration", False, problem, "See the README's table of settings.")
+            for problem in error.problems
+        ]
+    found = [Finding("configuration", True, "complete")]
+    try:
+        found += _database(broker)
+        found += [finding for provider in broker.providers.values() for finding in _provider(broker, provider)]
+    finally:
+        broker.upstream.close()
+        broker.database.dispose()
+    return found
+
+
+def _database(broker: Broker) -> Iterator[Finding]:
+    mend = "Look at BROKER_DATABASE_URL, and whether the server runs and lets us in."
+    reached = _held("database", mend, lambda: _clock_difference(broker))
+    yield reached
+    if not reached.held:
+        return
+    current = is_current(broker.database)
+    yield Finding("schema", current, "current" if current else "not of this version", "Run: broker db upgrade")
+    if current:
+        yield _held(
+            "keys", "Put back the key that is missing in the source that BROKER_KEYS names.", lambda: _keys(broker)
+        )
+        yield _duties(broker)
+
+
+def _held(check: str, mend: str, act: Callable[[], str]) -> Finding:
+    try:
+        return Finding(check, True, act())
+    except (BrokerError, ConfigurationError) as error:
+        return Finding(check, False, str(error), mend)
+
+
+def _clock_difference(broker: Broker) -> str:
+    """PostgreSQL has a clock of its own, which all hosts share."""
+    if broker.database.engine.dialect.name == "sqlite":
+        with broker.database.read() as session:
+            session.execute(text("SELECT 1"))
+        return "SQLite answers"
+    with broker.database.read() as session:
+        theirs = session.scalar(select(func.clock_timestamp()))
+    skew = abs((theirs - datetime.now(UTC)).total_seconds()) if isinstance(theirs, datetime) else 0.0
+    if skew > SKEW:
+        raise ConfigurationError([f"this machine's clock is {skew:.0f} s from the database's: run an NTP client"])
+    return f"PostgreSQL answers, clocks differ by {skew:.1f} s"
+
+
+def _keys(broker: Broker) -> str:
+    with broker.database.write() as session:
+        broker.vault.check_keys(session)
+    return "all keys that seal or wrap something are held"
+
+
+def _duties(broker: Broker) -> Finding:
+    with broker.database.read() as session:
+        oldest = session.scalar(select(func.min(Duty.due_at)).where(Duty.open.is_(True)))
+    late = broker.clock() - oldest if oldest else timedelta()
+    seen = f"the oldest has been due for {int(late.total_seconds())} s" if late > timedelta() else "none is late"
+    return Finding("duties", late < LATE, seen, "Run broker work, or broker serve without --no-work.")
+
+
+def _provider(broker: Broker, provider: Provider) -> Iterator[Finding]:
+    """Whether its keys can be had, and whether its clock and ours agree."""
+    mend = "Look at this host's way out: names, firewall, certificates. Proxies are not used."
+    check = f"provider {provider.name}"
+    try:
+        jwks = broker.endpoints(provider).jwks
+        answer = broker.upstream.call("GET", jwks, pins=frozenset({origin(jwks)}))
+        if answer.status != 200:
+            raise ProviderUnavailable(f"Its keys answer with status {answer.status}.")
+    except BrokerError as error:
+        yield Finding(check, False, error.detail, mend)
+        return
+    skew = _skew(answer)
+    yield Finding(
+        check, skew <= SKEW, f"reachable, clocks differ by {skew:.0f} s", "Run an NTP client on this machine."
+    )
+
+
+def _skew(answer: Answer) -> float:
+    try:
+        theirs = parsedate_to_datetime(answer.headers.get("date", ""))
+    except ValueError:
+        return 0.0
+    return abs((theirs - datetime.now(UTC)).total_seconds())
