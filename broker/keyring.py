@@ -25,6 +25,8 @@ KEY = 32
 NO_ADAPTER = ("aws-kms", "gcp-kms", "vault")
 """Key services for which a `KeySource` can be written, and none is installed."""
 FILE_AT_MOST = 65_536
+AS_IT_IS = "surrogateescape"
+"""What is no UTF-8 stays in a comment; in an entry it is refused like any other wrong letter, without being shown."""
 KID = r"[a-z0-9-]{1,64}"
 
 
@@ -223,11 +225,9 @@ def _read_file(path: str) -> Secret:
                 raise ConfigurationError([f"the key file {path} is open to others: chmod 600 {path}"])
             if status.st_size > FILE_AT_MOST:
                 raise ConfigurationError([f"the key file {path} is longer than {FILE_AT_MOST} bytes"])
-            return Secret(file.read(FILE_AT_MOST).decode())
+            return Secret(file.read(FILE_AT_MOST).decode(errors=AS_IT_IS))
     except OSError as error:
         raise ConfigurationError([f"the key file {path} cannot be read: {error.strerror}"]) from None
-    except UnicodeDecodeError:
-        raise ConfigurationError([f"the key file {path} is not text"]) from None
 
 
 def _open_at_once(path: str, flags: int) -> int:
@@ -279,7 +279,7 @@ def _create(path: str | os.PathLike[str]) -> int:
 
 def _write(descriptor: int, text: str, *, mode: int, owner: int | None = None) -> None:
     """All of it, on the disk. `owner`: for root, who changes the file of the account that the broker runs under."""
-    with os.fdopen(descriptor, "w") as file:
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors=AS_IT_IS) as file:
         os.fchmod(descriptor, mode)
         if owner not in (None, os.fstat(descriptor).st_uid):
             os.fchown(descriptor, owner, -1)

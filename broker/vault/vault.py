@@ -17,6 +17,8 @@ from broker.vault.cipher import ID, SALT, Dek, Place, Sealed, Undecryptable
 from broker.vault.memory import Unwrapped
 from broker.vault.rows import ROOT, KeyRows, KeyStatus, TenantRow, key_rows, primary_row
 
+FIRST = 1
+"""A tenant's first generation of keys."""
 Keys = Session | DatabaseConnection
 """Where the key tables are: in a transaction; for `open`, `seal` and `status` autocommit is enough."""
 
@@ -47,7 +49,7 @@ class Vault:
         database = _database(keys)
         if key_rows(database, tenant, connection):
             return
-        primary = primary_row(database, tenant) or self._new_generation(database, tenant)
+        primary = primary_row(database, tenant) or self._make_tenant_key(database, tenant, FIRST)
         dek = Dek(draw(self._random, ID), SecretBytes(draw(self._random, KEY)))
         wrapped = self._wrap_dek(tenant, connection, primary, dek)
         row = {"dek_id": dek.id, "tenant": tenant, "connection": connection, "tk_id": primary.tk_id}
@@ -85,7 +87,7 @@ class Vault:
         if root is None:
             if database.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
                 raise Undecryptable("no tenant key")
-            root = self._new_generation(database, ROOT)
+            root = self._make_tenant_key(database, ROOT, FIRST)
         return cipher.blind_index(self._tenant_key(ROOT, root), provider, client_id, value)
 
     # --- shredding -------------------------------------------------------------------------------------------
@@ -144,7 +146,9 @@ class Vault:
     def new_tenant_key(self, keys: Keys, *, tenant: str) -> None:
         """A further generation, which wraps from now on; `rewrap_connection_key` brings the others over."""
         _refuse_reserved(tenant)
-        self._new_generation(_database(keys), tenant)
+        database = _database(keys)
+        newest = database.scalar(select(func.max(TenantKey.generation)).where(TenantKey.tenant == tenant))
+        self._make_tenant_key(database, tenant, (newest or 0) + 1)
 
     def rewrap_connection_key(self, keys: Keys, *, tenant: str, connection: str) -> bool:
         """Wrap a connection's key under its tenant's newest; False if it was, or is shredded. Compare-and-set."""
@@ -160,12 +164,14 @@ class Vault:
 
     # --- layers of keys --------------------------------------------------------------------------------------
 
-    def _new_generation(self, database: DatabaseConnection, tenant: str) -> TenantRow:
-        """Make a tenant's next key, or find the one that another process makes at the same time."""
-        newest = database.scalar(select(func.max(TenantKey.generation)).where(TenantKey.tenant == tenant))
+    def _make_tenant_key(self, database: DatabaseConnection, tenant: str, generation: int) -> TenantRow:
+        """Make a tenant's key, or find the one of this generation that another process makes at the same time.
+
+        Whoever saw no key makes the first and no other: a second root would strand the indexes of the first.
+        """
         tk_id = draw(self._random, ID)
         kid, wrapped = self._wrap_tk(database, tenant, tk_id, SecretBytes(draw(self._random, KEY)))
-        row = {"tenant": tenant, "generation": (newest or 0) + 1, "tk_id": tk_id, "kid": kid, "wrapped": wrapped}
+        row = {"tenant": tenant, "generation": generation, "tk_id": tk_id, "kid": kid, "wrapped": wrapped}
         rows.insert_once(database, insert(TenantKey).values(**row, created_at=self._clock()))
         primary = primary_row(database, tenant)
         if primary is None:

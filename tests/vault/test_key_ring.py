@@ -1,15 +1,22 @@
 """Key encryption keys as text, file and variable (docs/facts/security.md §4.2.5, INP-96)."""
 
 import base64
+import multiprocessing
 import os
+import pathlib
 import pickle
+import resource
+import signal
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from broker.errors import ConfigurationError, Unavailable
-from broker.keyring import generate_key, write_key_file
+from broker.keyring import add_key, generate_key, make_keys, put_first, write_key_file
 from broker.secret import Secret
 from broker.vault import KeyRing, Undecryptable
 from tests.vault.tpb1_reference import entry, key_of
@@ -131,10 +138,16 @@ def test_a_missing_key_file_is_refused(tmp_path: Path) -> None:
         KeyRing.load(f"file:{tmp_path / 'none'}")
 
 
-def test_a_key_file_that_is_no_text_is_refused(file: Path) -> None:
+def test_an_entry_that_is_no_text_is_refused(file: Path) -> None:
     file.write_bytes(b"\xff" * 40)
-    with pytest.raises(ConfigurationError, match="not text"):
+    with pytest.raises(ConfigurationError, match="key 1: is not kid:key"):
         KeyRing.load(f"file:{file}")
+
+
+def test_a_comment_in_any_encoding_stays(file: Path) -> None:
+    file.write_bytes(b"# caf\xe9\n" + K1.encode() + b"\n")
+    add_key(f"file:{file}", {}, kid="k9")
+    assert file.read_bytes().startswith(b"# caf\xe9\n" + K1.encode() + b"\nk9:")
 
 
 def test_a_variable_is_read() -> None:
@@ -204,3 +217,270 @@ def test_without_random_bytes_no_key_file_is_left(tmp_path: Path) -> None:
     with pytest.raises(Unavailable):
         write_key_file(tmp_path / "keys", random=lambda size: b"")
     assert not list(tmp_path.iterdir())
+
+
+# --- adding, putting first -----------------------------------------------------------------------------------
+
+K3 = entry("k3", b"KEK-3")
+TEXTS = {
+    "a line": (f"{K1}\n", f"{K1}\n{{new}}\n"),
+    "lines and comments": (f"# ours\n{K1}\n  {K2}\n# end\n", f"# ours\n{K1}\n  {K2}\n# end\n{{new}}\n"),
+    "no end of line": (K1, f"{K1},{{new}}"),
+    "commas": (f"{K1}, {K2},", f"{K1}, {K2},{{new}}"),
+    "blanks and an end of line": (f"{K1} {K2}\n\n", f"{K1} {K2}\n{{new}}\n"),
+}
+ORDERS = {
+    "lines": (f"{K1}\n{K2}\n{K3}\n", f"{K2}\n{K1}\n{K3}\n"),
+    "comments": (f"# {K2} by mistake\n{K1}\n\n# new\n{K2}\n", f"{K2}\n# {K2} by mistake\n{K1}\n# new\n"),
+    "commas": (f"{K1},{K2},{K3}", f"{K2},{K1},{K3}"),
+    "last of commas": (f"{K1}, {K2}", f"{K2},{K1}"),
+    "blanks": (f"{K1} {K2} {K3}", f"{K2},{K1} {K3}"),
+    "first already": (f"{K2}\n{K1}\n", f"{K2}\n{K1}\n"),
+}
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    path.chmod(0o600)
+    return path
+
+
+@pytest.mark.parametrize(("text", "expected"), TEXTS.values(), ids=TEXTS)
+def test_an_added_key_stands_last(tmp_path: Path, text: str, expected: str) -> None:
+    """§4.2.7 step 1: it opens, and does not seal."""
+    file = write(tmp_path / "keys", text)
+    assert add_key(f"file:{file}", {}, kid="k9") is None
+    new = file.read_text().split("k9:")[1][:43]
+    assert file.read_text() == expected.format(new=f"k9:{new}")
+    assert KeyRing.load(f"file:{file}").primary == "k1"
+    assert kids(KeyRing.load(f"file:{file}"))[-1] == "k9"
+
+
+@pytest.mark.parametrize(("text", "expected"), ORDERS.values(), ids=ORDERS)
+def test_a_key_is_put_first(tmp_path: Path, text: str, expected: str) -> None:
+    """§4.2.7 step 3; of the others nothing changes but the line ends."""
+    file = write(tmp_path / "keys", text)
+    assert put_first(f"file:{file}", {}, kid="k2") is None
+    assert file.read_text() == expected
+    assert KeyRing.load(f"file:{file}").primary == "k2"
+
+
+def test_a_variable_is_not_changed_but_its_new_value_given(tmp_path: Path) -> None:
+    environ = {"BROKER_KEY_RING": f"{K1},{K2}"}
+    added = add_key("env:BROKER_KEY_RING", environ, kid="k9")
+    first = put_first("env:BROKER_KEY_RING", environ, kid="k2")
+    assert added
+    assert first
+    assert environ == {"BROKER_KEY_RING": f"{K1},{K2}"}
+    assert kids(KeyRing.parse(added)) == ["k1", "k2", "k9"]
+    assert kids(KeyRing.parse(first)) == ["k2", "k1"]
+
+
+def test_a_source_is_made_as_file_or_value(tmp_path: Path) -> None:
+    assert make_keys(f"file:{tmp_path / 'keys'}", kid="k1") is None
+    value = make_keys("env:BROKER_KEY_RING", kid="k1")
+    assert value
+    assert kids(KeyRing.load(f"file:{tmp_path / 'keys'}")) == kids(KeyRing.parse(value)) == ["k1"]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda source: add_key(source, {}, kid="k1"), "key id k1 stands there 2 times"),
+        (lambda source: add_key(source, {}, kid="K9"), "is not kid:key"),
+        (lambda source: put_first(source, {}, kid="k9"), "there is no key k9"),
+        (lambda source: put_first(source, {}, kid="k"), "there is no key k:"),
+    ],
+)
+def test_an_impossible_change_leaves_the_file_as_it_was(file: Path, change: Any, problem: str) -> None:
+    before = file.read_text()
+    with pytest.raises(ConfigurationError, match=problem):
+        change(f"file:{file}")
+    assert file.read_text() == before
+
+
+def test_a_broken_file_is_not_changed(file: Path) -> None:
+    file.write_text(f"{K1}\nnonsense\n")
+    with pytest.raises(ConfigurationError, match="key 2: is not kid:key"):
+        add_key(f"file:{file}", {}, kid="k9")
+    assert file.read_text() == f"{K1}\nnonsense\n"
+
+
+def test_a_file_that_is_too_long_is_refused_rather_than_cut(file: Path) -> None:
+    file.write_text(f"{K1}\n#{'-' * 65_536}\n")
+    with pytest.raises(ConfigurationError, match="is longer than"):
+        add_key(f"file:{file}", {}, kid="k9")
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o400])
+def test_a_changed_file_keeps_its_mode_whatever_the_umask(file: Path, mode: int) -> None:
+    """INP-96."""
+    file.chmod(mode)
+    before = os.umask(0)
+    try:
+        add_key(f"file:{file}", {}, kid="k9")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(file.stat().st_mode) == mode
+    assert [path.name for path in file.parent.iterdir()] == ["keys"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root changes another account's file")
+def test_a_file_that_root_changes_stays_the_brokers(file: Path) -> None:
+    """Otherwise the broker could not read its keys at the next start."""
+    os.chown(file, 12_345, -1)
+    add_key(f"file:{file}", {}, kid="k9")
+    assert file.stat().st_uid == 12_345
+
+
+def test_a_link_to_the_file_stays_a_link(file: Path) -> None:
+    link = file.parent / "link"
+    link.symlink_to(file)
+    add_key(f"file:{link}", {}, kid="k9")
+    assert link.is_symlink()
+    assert kids(KeyRing.load(f"file:{file}")) == ["k1", "k2", "k9"]
+
+
+def test_a_file_that_cannot_be_replaced_is_left_alone(file: Path) -> None:
+    (file.parent / ".keys.new").mkdir()
+    with pytest.raises(ConfigurationError, match="cannot be changed"):
+        add_key(f"file:{file}", {}, kid="k9")
+    assert kids(KeyRing.load(f"file:{file}")) == ["k1", "k2"]
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file of this process can grow."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_leaves_the_old_file_or_none(file: Path) -> None:
+    with full_disk(), pytest.raises(ConfigurationError, match="cannot be changed"):
+        add_key(f"file:{file}", {}, kid="k9")
+    with full_disk(), pytest.raises(ConfigurationError, match="cannot be written"):
+        write_key_file(file.parent / "others")
+    assert kids(KeyRing.load(f"file:{file}")) == ["k1", "k2"]
+    assert [path.name for path in file.parent.iterdir()] == ["keys"]
+
+
+STEPS = ["os.open", "os.fdopen", "os.fchmod", "os.fsync", "pathlib.Path.replace"]
+
+
+def _add_and_die(file: Path, step: str, *, after: bool) -> None:
+    """In a process of its own: kill -9 just before or after a step of the change."""
+    module, _, name = step.rpartition(".")
+    owner = pathlib.Path if module == "pathlib.Path" else os
+    real = getattr(owner, name)
+
+    def fatal(*given: Any, **named: Any) -> Any:
+        if after:
+            real(*given, **named)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(owner, name, fatal)
+    add_key(f"file:{file}", {}, kid="k9")
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("step", STEPS)
+def test_a_change_killed_at_any_step_leaves_the_old_text_or_the_new(file: Path, step: str, *, after: bool) -> None:
+    """CRY-07: kill -9 in the middle of `broker keys add`; the next one is not kept from working."""
+    process = multiprocessing.get_context("fork").Process(
+        target=_add_and_die, args=(file, step), kwargs={"after": after}
+    )
+    process.start()
+    process.join(10)
+    assert process.exitcode == -signal.SIGKILL
+    assert kids(KeyRing.load(f"file:{file}")) in (["k1", "k2"], ["k1", "k2", "k9"])
+    add_key(f"file:{file}", {}, kid="k10")
+    assert kids(KeyRing.load(f"file:{file}"))[-1] == "k10"
+    assert [path.name for path in file.parent.iterdir()] == ["keys"]
+
+
+def _add(file: Path, number: int) -> None:
+    add_key(f"file:{file}", {}, kid=f"new-{number}")
+
+
+def test_keys_added_at_once_are_all_there(file: Path) -> None:
+    with multiprocessing.get_context("fork").Pool(8) as pool:
+        pool.starmap(_add, [(file, number) for number in range(8)], chunksize=1)
+    assert sorted(kids(KeyRing.load(f"file:{file}"))) == ["k1", "k2", *(f"new-{number}" for number in range(8))]
+
+
+# --- reading again -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def loaded(file: Path) -> KeyRing:
+    """A process that started when the file held k1 and k2."""
+    return KeyRing.load(f"file:{file}")
+
+
+def test_a_key_added_to_the_file_opens_without_a_restart(file: Path, loaded: KeyRing) -> None:
+    """CRY-08: what another process wrapped with the new key."""
+    write(file, f"{K3}\n{K1}\n{K2}\n")
+    kid, wrapped = KeyRing.parse(K3).wrap(key_of(b"TK-1"), b"context")
+    assert loaded.unwrap(kid, wrapped, b"context") == key_of(b"TK-1")
+
+
+def test_a_key_put_first_in_the_file_seals_without_a_restart(file: Path, loaded: KeyRing) -> None:
+    """Or the old key would wrap again after the rotation was over (§4.2.7 step 5)."""
+    put_first(f"file:{file}", {}, kid="k2")
+    assert loaded.wrap(key_of(b"TK-1"), b"context")[0] == loaded.primary == "k2"
+
+
+def test_a_key_taken_out_of_the_file_is_dropped(file: Path, loaded: KeyRing) -> None:
+    """§4.2.7 step 6."""
+    _, wrapped = loaded.wrap(key_of(b"TK-1"), b"context")
+    write(file, K2)
+    assert kids(loaded) == ["k2"]
+    with pytest.raises(Undecryptable) as caught:
+        loaded.unwrap("k1", wrapped, b"context")
+    assert caught.value.reason == "unknown KEK id"
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", K1[:-1], None])
+def test_without_its_file_a_ring_opens_what_it_holds_and_wraps_nothing(
+    file: Path, loaded: KeyRing, text: str | None
+) -> None:
+    """CRY-06: what it wrapped could be lost at the next start. Once the file is back, all is as before."""
+    _, wrapped = loaded.wrap(key_of(b"TK-1"), b"context")
+    write(file, text) if text is not None else file.unlink()
+    assert loaded.unwrap("k1", wrapped, b"context") == key_of(b"TK-1")
+    for attempt in (
+        lambda: loaded.wrap(key_of(b"TK-1"), b"context"),
+        lambda: loaded.unwrap("k9", wrapped, b"context"),
+        loaded.check_values,
+    ):
+        with pytest.raises(Unavailable) as caught:
+            attempt()
+        assert caught.value.retryable
+        assert TEXT[:6] not in str(caught.value)
+    write(file, f"{K1}\n{K2}\n")
+    assert loaded.wrap(key_of(b"TK-1"), b"context")[0] == "k1"
+
+
+def test_an_id_that_gets_another_key_is_refused_for_good(file: Path, loaded: KeyRing) -> None:
+    """CRY-06: also if it was taken out in between; the key that is held goes on."""
+    _, wrapped = loaded.wrap(key_of(b"TK-1"), b"context")
+    for text in (f"{entry('k1', b'OTHER')}\n{K2}\n", f"{K2}\n{entry('k1', b'OTHER')}\n"):
+        write(file, text)
+        with pytest.raises(Unavailable):
+            loaded.wrap(key_of(b"TK-1"), b"context")
+        assert loaded.unwrap("k1", wrapped, b"context") == key_of(b"TK-1")
+    write(file, K2)
+    assert kids(loaded) == ["k2"]
+    write(file, f"{entry('k1', b'OTHER')}\n{K2}\n")
+    with pytest.raises(Unavailable):
+        loaded.check_values()
+
+
+def test_an_unknown_id_stays_unknown_after_reading_again(loaded: KeyRing) -> None:
+    with pytest.raises(Undecryptable) as caught:
+        loaded.unwrap("k9", bytes(60), b"context")
+    assert caught.value.reason == "unknown KEK id"

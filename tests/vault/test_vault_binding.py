@@ -18,6 +18,7 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PLACE: dict[str, Any] = {"tenant": "acme", "connection": "con_1", "column": "refresh_token", "version": 7}
 ELSEWHERE: dict[str, dict[str, Any]] = {
     "another connection": {"connection": "con_2"},
+    "another table": {"connection": "orphan:con_1"},
     "another tenant's connection": {"tenant": "umbrella", "connection": "con_3"},
     "another tenant, same connection id": {"tenant": "umbrella"},
     "another column": {"column": "access_token"},
@@ -32,8 +33,10 @@ OWN_SELECT = select(ConnectionKey.created_at, *KEY_COLUMNS).outerjoin(TenantKey,
 def keys(sqlite: Database, vault: Vault) -> Iterator[Session]:
     """One transaction with the keys of three connections of two tenants."""
     with sqlite.write() as session:
-        for tenant, connection in (("acme", "con_1"), ("acme", "con_2"), ("umbrella", "con_3"), ("umbrella", "con_1")):
-            vault.new_key(session, tenant=tenant, connection=connection)
+        for connection in ("con_1", "con_2", "orphan:con_1"):
+            vault.new_key(session, tenant="acme", connection=connection)
+        for connection in ("con_3", "con_1"):
+            vault.new_key(session, tenant="umbrella", connection=connection)
         yield session
 
 
@@ -95,7 +98,7 @@ def test_no_byte_can_be_added(keys: Session, vault: Vault, blob: bytes) -> None:
     [b"REFRESH-1", b"R" * 200, None, b"", "", "REFRESH-1", "TPB1" * 40, 7, b"gAAAAABh" * 30, b"TPB0" * 40, b"TPB1"],
 )
 def test_what_is_no_blob_is_never_given_back(keys: Session, vault: Vault, stored: Any) -> None:
-    """CRY-03, M1 check 10."""
+    """CRY-03, CRY-21, M1 check 10: there is no former format, and no switch that lets one in."""
     assert refused(vault, keys, stored) == "format"
 
 
@@ -184,7 +187,7 @@ def test_random_blobs_raise_the_one_exception(keys: Session, vault: Vault) -> No
     """CRY-05, M1 check 11: half with the magic, and of those half with a real id."""
     dice = random.Random(20261124)
     rows = keys.execute(OWN_SELECT.where(ConnectionKey.connection == "con_2")).one()[1:]
-    for number in range(20_000):
+    for number in range(100_000):
         head = (b"", b"TPB1", b"", b"TPB1" + rows[0])[number % 4]
         with pytest.raises(Undecryptable):
             vault.open_prefetched(

@@ -1,6 +1,8 @@
 """Keys are made once, checked, remembered for minutes; sources that fail (CRY-06, -10, -11, -17, -18)."""
 
+import logging
 import multiprocessing
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +11,9 @@ from sqlalchemy import insert, select, update
 
 from broker.db import Database
 from broker.errors import ConfigurationError, Unavailable
+from broker.keyring import draw
 from broker.models import ConnectionKey, KeyCheck, TenantKey
+from broker.secret import SecretBytes
 from broker.vault import KeyRing, Undecryptable, Vault
 from broker.vault.memory import Unwrapped
 from broker.vault.rows import TenantRow
@@ -83,21 +87,32 @@ def test_the_loser_of_a_race_takes_the_winners_connection_key(
     assert opened(database, vault_with(K1), blob) == b"REFRESH-1"
 
 
-def _make_keys(url: str, worker: int) -> bytes:
-    database = Database(url)
+RACED = [f"tenant-{number}" for number in range(20)]
+
+
+def _make_keys(url: str, worker: int) -> tuple[dict[str, bytes], bytes]:
+    """What one of eight processes seals and finds that make the same keys at once."""
+    database, vault = Database(url), vault_with(K1)
     try:
-        return sealed(database, vault_with(K1), connection=f"con_{worker % 2}", version=worker)
+        with database.write() as keys:
+            index = vault.blind_index(keys, provider="google", client_id="client-1", value="sub-1")
+        mine = {"connection": f"con_{worker % 2}", "version": worker}
+        return {tenant: sealed(database, vault, tenant=tenant, **mine) for tenant in RACED}, index
     finally:
         database.dispose()
 
 
 def test_processes_at_once_end_with_one_key(database: Database, database_url: str) -> None:
-    """Eight of them, two connections, one tenant: each blob opens."""
+    """Twenty tenants with two connections each, and one root: a second root would strand the indexes of the first."""
     with multiprocessing.get_context("fork").Pool(8) as pool:
-        blobs = pool.starmap(_make_keys, [(database_url, worker) for worker in range(8)], chunksize=1)
-    assert (count(database, TenantKey), count(database, ConnectionKey)) == (1, 2)
-    for worker, blob in enumerate(blobs):
-        assert opened(database, vault_with(K1), blob, connection=f"con_{worker % 2}", version=worker) == b"REFRESH-1"
+        made = pool.starmap(_make_keys, [(database_url, worker) for worker in range(8)], chunksize=1)
+    assert (count(database, TenantKey), count(database, ConnectionKey)) == (len(RACED) + 1, 2 * len(RACED))
+    assert len({index for _, index in made}) == 1
+    for worker, (blobs, _) in enumerate(made):
+        place = {"connection": f"con_{worker % 2}", "version": worker}
+        assert {opened(database, vault_with(K1), blob, tenant=t, **place) for t, blob in blobs.items()} == {
+            b"REFRESH-1"
+        }
 
 
 # --- check values ----------------------------------------------------------------------------------------------
@@ -216,6 +231,31 @@ def test_an_expired_key_does_not_stay_in_memory(monotonic: Any) -> None:
     assert memory.get("acme", row) is None
 
 
+@pytest.mark.parametrize(
+    ("unwraps", "seconds", "warnings"), [(2048, 60, 0), (2049, 60, 1), (5000, 60, 1), (4096, 120, 0)]
+)
+def test_more_unwrappings_than_service_needs_are_told_once_a_minute(
+    monotonic: Any, caplog: pytest.LogCaptureFixture, unwraps: int, seconds: int, warnings: int
+) -> None:
+    """CRY-17: a process that walks through the tenants; the warning is a number and names nobody."""
+    memory = Unwrapped(monotonic)
+    for number in range(unwraps):
+        monotonic.seconds = seconds * number / unwraps
+        assert memory.get(f"tenant-{number}", TenantRow(b"tk-id--1", "k1", bytes(60))) is None
+    told = [record for record in caplog.records if record.name == "broker.vault.memory"]
+    assert [record.levelno for record in told] == [logging.WARNING] * warnings
+    assert not any("tenant-" in record.getMessage() for record in told)
+
+
+def test_what_is_in_memory_is_no_unwrapping(monotonic: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """CRY-17: one busy tenant does not set it off."""
+    memory, row = Unwrapped(monotonic), TenantRow(b"tk-id--1", "k1", bytes(60))
+    memory.put("acme", row, SecretBytes(key_of(b"TK-1")))
+    for _ in range(3000):
+        memory.get("acme", row)
+    assert not [record for record in caplog.records if record.name == "broker.vault.memory"]
+
+
 def test_a_changed_tenant_key_row_is_not_answered_from_memory(database: Database, vault: Vault) -> None:
     """CRY-04: the memory knows a key by all that it was unwrapped from."""
     blob = sealed(database, vault)
@@ -312,11 +352,23 @@ def _seal_as_worker(seals: int) -> set[bytes]:
     return _seal_many(*_forked, seals)
 
 
+def _draw_as_worker(draws: int) -> bytes:
+    """The first halves of salts; halves that differ belong to salts that differ."""
+    return b"".join(draw(os.urandom, 32)[:16] for _ in range(draws))
+
+
 def test_forked_workers_never_draw_a_salt_twice(sqlite: Database, sqlite_url: str, vault: Vault) -> None:
     """CRY-10: one vault, used before the fork, goes on in eight workers."""
     global _forked
     sealed(sqlite, vault)
     _forked = (sqlite_url, vault)
     with multiprocessing.get_context("fork").Pool(8) as pool:
-        salts = pool.map(_seal_as_worker, [2000] * 8, chunksize=1)
-    assert len(set().union(*salts)) == 8 * 2000
+        salts = pool.map(_seal_as_worker, [1000] * 8, chunksize=1)
+    assert len(set().union(*salts)) == 8 * 1000
+
+
+def test_a_million_salts_of_forked_workers_are_all_different() -> None:
+    """CRY-10: drawn as `seal` draws them; a million whole seals would take a minute."""
+    with multiprocessing.get_context("fork").Pool(8) as pool:
+        drawn = b"".join(pool.map(_draw_as_worker, [125_000] * 8, chunksize=1))
+    assert len({drawn[at : at + 16] for at in range(0, len(drawn), 16)}) == 1_000_000
