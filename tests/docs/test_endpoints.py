@@ -13,8 +13,9 @@ API = page("docs/api.md")
 
 
 def _scoped() -> list[tuple[str, str]]:
-    """(endpoint, scope) of each row that names one."""
-    return [(spans(first)[0], spans(scope)[0]) for first, scope, _ in API.rows("Endpoints") if spans(scope)]
+    """(endpoint, scope) of each row that always demands one."""
+    rows = [(spans(first)[0], re.fullmatch(r"`([a-z:]+)`", scope)) for first, scope, _ in API.rows("Endpoints")]
+    return [(endpoint, scope[1]) for endpoint, scope in rows if scope]
 
 
 def _call(house: House, endpoint: str, **headers: str) -> requests.Response:

@@ -25,7 +25,7 @@ class Recorded(dict[str, str]):
         super().__init__(*args)
         self.asked: set[str] = set()
 
-    def get(self, name: str, *default: object) -> object:  # type: ignore[override]
+    def get(self, name: str, *default: object) -> object:
         self.asked.add(name)
         return super().get(name, *default)
 
