@@ -1,7 +1,6 @@
 """`broker.schema`: from nothing to the newest schema, wholly or not at all, whoever else is at it."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from alembic import command
@@ -178,13 +177,3 @@ def test_upgrade_of_a_newer_schema_is_refused_with_a_way_out(database: Database)
     set_version(database, f"{int(HEAD) + 1:04}")
     with pytest.raises(ConfigurationError, match="newer version"):
         upgrade(database)
-
-
-def test_new_file_is_this_users_alone(tmp_path: Path, open_database: OpenDatabase) -> None:
-    database = open_database(f"sqlite:///{tmp_path / 'private.db'}")
-    upgrade(database)
-    with database.read() as session:
-        session.execute(text("SELECT 1"))
-        assert {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {
-            name: 0o600 for name in ("private.db", "private.db-shm", "private.db-wal")
-        }
