@@ -9,7 +9,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 from flask import Flask
 
-from broker import logs, providers
+from broker import failpoint, logs, providers
 from broker.accesses import Accesses
 from broker.audit import appender
 from broker.config import ProviderApp, Settings, is_loopback
@@ -44,6 +44,7 @@ def assemble(environ: Mapping[str, str], *, clock: Clock = utc_now) -> Broker:
     settings = Settings.read(environ, {name: provider.options for name, provider in built_in.items()})
     connectors = load_connectors()
     _check_connectors(connectors, [*built_in.values(), OpenIDProvider("openid")])
+    failpoint.arm(settings.failpoints)
     _make_folder(settings.database_url)
     database = Database(settings.database_url)
     vault = Vault(KeyRing.load(settings.keys, environ=environ), clock=clock)

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from broker import failpoint
 from broker.errors import ConfigurationError
+from broker.failpoint import Failure
 from broker.secret import Secret
 
 SHORTEST_TOKEN = 24
@@ -53,6 +55,8 @@ class Settings:
     request_deadline: float
     provider_deadline: float
     metrics_token: Secret | None = None
+    failpoints: Mapping[str, Failure] = field(default_factory=dict)
+    """Tests only; refused in production."""
 
     @property
     def public_origin(self) -> str:
@@ -73,6 +77,7 @@ class Settings:
             request_deadline=reading.seconds("BROKER_REQUEST_DEADLINE", 30.0),
             provider_deadline=reading.seconds("BROKER_PROVIDER_DEADLINE", 10.0),
             metrics_token=reading.metrics_token(),
+            failpoints=reading.failpoints(production),
         )
         if settings.provider_deadline >= settings.request_deadline:
             reading.problem("BROKER_PROVIDER_DEADLINE must be shorter than BROKER_REQUEST_DEADLINE")
@@ -132,6 +137,16 @@ class _Reading:
         if value and (len(value) < SHORTEST_TOKEN or not value.isascii() or not value.isprintable()):
             self.problem(f"BROKER_METRICS_TOKEN must be at least {SHORTEST_TOKEN} printable characters")
         return Secret(value) if value else None
+
+    def failpoints(self, production: bool) -> dict[str, Failure]:
+        value = self.get("BROKER_FAILPOINTS")
+        if value and production:
+            self.problem("BROKER_FAILPOINTS is for tests only: unset it")
+        try:
+            return failpoint.parse(value)
+        except ValueError:
+            self.problem("BROKER_FAILPOINTS names a failpoint or an act that there is not")
+            return {}
 
     def database(self, name: str) -> str:
         value = self.get(name)

@@ -20,6 +20,7 @@ from broker.connections.read import live_connection, open_account
 from broker.consent import ConsentText, consent_text
 from broker.contract import Connector
 from broker.errors import InvalidRequest, NotFound
+from broker.failpoint import failpoint
 from broker.models import Connection, ConnectSession
 from broker.providers.base import AuthorizationHints, Provider
 from broker.runtime import Broker
@@ -126,6 +127,7 @@ def begin(broker: Broker, caller: Caller, request: SessionRequest) -> tuple[Conn
         )
         session.add(row)
         noted(session, row, "session.begun", actor=caller.client_id, connectors=row.connectors, renews=row.renews)
+    failpoint("begin.stored")
     return row, ticket
 
 
@@ -172,6 +174,7 @@ def approve(broker: Broker, ticket: str, ticked: Collection[str]) -> Departure:
         text = row.consent_text_hash
         noted(session, row, "session.approved", actor="subject", connectors=row.ticked, consent_text_hash=text)
         session_id, requested = row.id, row.requested_scopes
+    failpoint("approve.stored")
     app = broker.app(provider)
     url = broker.upstream.authorization_url(
         endpoint=endpoints.authorization,

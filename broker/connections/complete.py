@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from broker.connections.begin import cookie_name, end_session, noted, open_flow, seal_flow
 from broker.errors import InvalidRequest
+from broker.failpoint import failpoint
 from broker.models import ConnectSession
 from broker.providers.base import Endpoints
 from broker.runtime import Broker
@@ -62,6 +63,7 @@ def complete(broker: Broker, app_id: str, callback: Callback, cookies: Mapping[s
             end_session(broker, session, row, "denied" if denied else "failed", actor="provider")
     if not checks_out:
         raise _refused()
+    failpoint("complete.stored")
     parameters = {"session": row.id, "status": row.status}
     return returned(row.return_url, parameters | ({"code": confirm_code.reveal()} if callback.code else {}))
 

@@ -41,6 +41,7 @@ from broker.errors import (
     Unavailable,
     WrongAccount,
 )
+from broker.failpoint import failpoint
 from broker.models import ConnectSession
 from broker.providers.base import Provider
 from broker.runtime import Broker
@@ -109,12 +110,16 @@ def _carry_out(broker: Broker, claim: _Claimed, assets: Mapping[str, Sequence[st
     attempt, session_id = Attempt(), claim.row.id
     last_call = until - broker.settings.provider_deadline
     try:
+        failpoint("confirm.claimed")
         attempt.answer = _exchange(broker, claim)
+        failpoint("confirm.exchanged")
         exchanged = _checked(broker, claim, attempt.answer)
         attempt.account_index = exchanged.account_index
         _judge(broker, claim.row, exchanged)
         exchanged = _with_assets(broker, claim.row, exchanged, last_call)
-        return activate(broker, session_id, exchanged, assets, attempt, until=last_call)
+        activated = activate(broker, session_id, exchanged, assets, attempt, until=last_call)
+        failpoint("confirm.activated")
+        return activated
     except ConsentAgain:
         raise insist(lambda: _reopened(broker, session_id, attempt), until) from None
     except BrokerError as error:

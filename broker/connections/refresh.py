@@ -16,6 +16,7 @@ from broker.connections.read import noted
 from broker.connections.tokens import freshness, open_token, orphan, store_tokens
 from broker.connections.use import Standing, again
 from broker.errors import BrokerError, ProviderUnavailable, RateLimited, ReconnectRequired, Unavailable
+from broker.failpoint import failpoint
 from broker.models import Connection
 from broker.providers.base import Endpoints, Provider
 from broker.runtime import Broker
@@ -107,6 +108,7 @@ def _lease(broker: Broker, row: Connection) -> _Lease | None:
             _needs_reconnect(session, leased)
     if token is None:
         raise ReconnectRequired("The access token ended and there is none to renew it. Connect again.")
+    failpoint("refresh.leased")
     return _Lease(fence, token)
 
 
@@ -127,7 +129,9 @@ def _refresh(broker: Broker, row: Connection, lease: _Lease, provider: Provider,
     except BrokerError:
         _release(broker, row, lease)
         raise
+    failpoint("refresh.answered")
     _store(broker, row, lease, provider, answer)
+    failpoint("refresh.stored")
 
 
 def _check_account(broker: Broker, row: Connection, answer: TokenAnswer, endpoints: Endpoints, client_id: str) -> None:

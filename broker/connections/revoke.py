@@ -19,6 +19,7 @@ from broker.connections.owe import authorization, owe_telling
 from broker.connections.read import Page, known_connection, noted, rfc3339
 from broker.connections.use import WAIT
 from broker.errors import NotFound
+from broker.failpoint import failpoint
 from broker.models import Connection, ConnectSession, Grant, Revocation, RevocationItem
 from broker.runtime import Broker
 from broker.secret import fresh_id
@@ -102,6 +103,7 @@ def _carried_out(broker: Broker, end: Callable[[Session], tuple[str, bool]]) -> 
     """Commit, wait until nobody relies on the old state, answer. A repeated one waits too: the first may be waiting."""
     with broker.database.write() as session:
         revocation_id, anew = end(session)
+    failpoint("revoke.committed")
     time.sleep(WAIT)
     with broker.database.read() as session:
         return Ended(_rendered(session, session.get_one(Revocation, revocation_id)), anew)

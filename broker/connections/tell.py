@@ -20,6 +20,7 @@ from broker.connections.owe import authorization, owe_telling
 from broker.connections.read import noted
 from broker.connections.tokens import open_orphan, open_token
 from broker.errors import BrokerError, ProviderUnavailable, RateLimited, Unavailable
+from broker.failpoint import failpoint
 from broker.models import Connection, ConnectSession, Orphan, RevocationItem
 from broker.providers.base import Provider
 from broker.runtime import Broker
@@ -66,13 +67,16 @@ def tell(broker: Broker, key: str, *, begin_by: float) -> datetime | None:
     owed = _owed(broker, app_id, index)
     if not isinstance(owed, _Owed):
         return owed
+    failpoint("tell.counted")
     try:
         outcome = _sent(broker, provider, owed.tokens, begin_by)
     except BrokerError:
         with broker.database.write() as session:
             _telling_is_over(session, app_id, index, owed)
         raise
+    failpoint("tell.sent")
     _settle(broker, app_id, index, owed, outcome)
+    failpoint("tell.settled")
     return None
 
 
