@@ -45,7 +45,7 @@ class Accesses:
         self._records: Counter[Counted] = Counter()
         self._since: float | None = None
         """When the oldest count that is not yet written was made."""
-        self._wake = threading.Event()
+        self._wake, self._closed = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
 
     def count(self, accessed: Counted, records: int) -> None:
@@ -85,11 +85,11 @@ class Accesses:
         atexit.register(self.close)
 
     def _run(self) -> None:
-        while True:
+        while not self._closed.is_set():
             self._wake.wait()
             self._wake.clear()
             self._try()
-            time.sleep(EVERY)
+            self._closed.wait(EVERY)
 
     def _try(self) -> None:
         try:
@@ -98,7 +98,11 @@ class Accesses:
             self._wake.set()
 
     def close(self) -> None:
-        """Write what is left, as at the end of the process."""
+        """Write what is left and count no more, as at the end of the process."""
+        self._closed.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
         self._try()
 
 

@@ -266,6 +266,7 @@ def built(google: Google, database_url: str, folder: Path, clock: Clock, **more:
         with Running(app, port) as running:
             yield House(running.url, broker, app, google, clock, environ)
     finally:
+        broker.accesses.close()
         broker.upstream.close()
         broker.database.dispose()
 
