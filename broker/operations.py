@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
 from typing import Any, NamedTuple
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
 from broker.errors import OperationDenied
 
@@ -20,9 +20,11 @@ Values = Mapping[str, str | Sequence[str]]
 """Parameter name → text, or several texts where it may be repeated."""
 
 _VARIABLE = re.compile(r"\{(\+?)([A-Za-z0-9_.]+)\}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_RAW_SEGMENT = re.compile(r"(?:[A-Za-z0-9._~!$'()*+,=:@-]|%(?!2[5EeFf]|5[Cc]|[01])[0-9A-Fa-f]{2})+")
-"""One segment of a raw path: no encoded slash, backslash, dot, percent or control character, no `;` (INP-01…04)."""
+_UNFIT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+"""Control characters, and what UTF-8 cannot hold."""
+_RAW_SEGMENT = re.compile(r"(?:[A-Za-z0-9._~!$'()*+,=:@-]|%(?!2[5EeFf]|3[Bb]|5[Cc]|7[Ff])[2-7][0-9A-Fa-f])+")
+"""One segment of a raw path. Of what may be encoded all is printable ASCII, and no slash, backslash, dot, percent or
+semicolon: whoever decodes it once or twice more reads the same (docs/facts/security.md INP-01…04)."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Parameter:
 
     def admits(self, value: str) -> bool:
         """Whether one value is of this parameter's kind, within its bounds, and holds no control character."""
-        if _CONTROL.search(value) or (self.choices is not None and value not in self.choices):
+        if _UNFIT.search(value) or (self.choices is not None and value not in self.choices):
             return False
         if self.kind == "boolean":
             return value in ("true", "false")
@@ -71,7 +73,7 @@ class Operation:
         """The one URL of these parameters. Raises `OperationDenied` for one that is unknown, missing or refused."""
         for name, value in values.items():
             self._check(name, value)
-        absent = [name for name, known in self.parameters.items() if known.required and name not in values]
+        absent = [name for name, known in self.parameters.items() if known.required and not values.get(name)]
         if absent:
             raise OperationDenied(f"The operation {self.id} needs the parameter {absent[0]}.")
         path = _VARIABLE.sub(lambda found: self._expanded(found, values), self.template)
@@ -91,11 +93,13 @@ class Operation:
             raise OperationDenied(f"The parameter {name[:64]} is not one that {self.id} may be called with.")
 
     def _expanded(self, found: re.Match[str], values: Values) -> str:
+        """What `Catalog.match` would refuse is not built either, so that a path has one reading."""
         value = values.get(found[2])
-        segments = (value.split("/") if found[1] else [value]) if isinstance(value, str) else []
-        if not segments or any(segment in ("", ".", "..") for segment in segments):
+        text = value if isinstance(value, str) else ""
+        segments = [quote(part, safe="") for part in (text.split("/") if found[1] else [text])]
+        if not all(map(_is_plain, segments)):
             raise OperationDenied(f"The parameter {found[2]} of {self.id} is not a name.")
-        return "/".join(quote(segment, safe="") for segment in segments)
+        return "/".join(segments)
 
     @cached_property
     def segments(self) -> tuple["_Segment", ...]:
@@ -115,10 +119,11 @@ class _Segment(NamedTuple):
         return cls(prefix, bool(brace), rest.rpartition("}")[2])
 
     def fits(self, raw: str) -> bool:
+        """In a variable a bare `:` would begin a verb; as data it comes encoded (docs/facts/google.md §4.4)."""
         if not self.is_variable:
             return raw == self.prefix
         inner = raw[len(self.prefix) : len(raw) - len(self.suffix)]
-        return bool(inner) and raw == self.prefix + inner + self.suffix
+        return bool(inner) and ":" not in inner and raw == self.prefix + inner + self.suffix
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -156,11 +161,8 @@ class Catalog:
 
         Nothing is decoded or normalised before it is matched: a path that could be read in two ways is denied.
         """
-        parts = urlsplit(url)
-        raw = parts.path.split("/")[1:]
-        well_formed = url == f"{parts.scheme}://{parts.netloc}{parts.path}" and all(map(_is_plain, raw))
-        shape = (method, f"{parts.scheme}://{parts.netloc}", len(raw))
-        candidates = self._by_shape.get(shape, ()) if well_formed else ()
+        origin, raw = _taken_apart(url)
+        candidates = self._by_shape.get((method, origin, len(raw)), ()) if all(map(_is_plain, raw)) else ()
         fitting = [operation for operation in candidates if _fits(operation, raw)]
         if not fitting:
             raise OperationDenied("No operation has this method and address.")
@@ -198,5 +200,12 @@ def _fits(operation: Operation, raw: Sequence[str]) -> bool:
     return all(segment.fits(text) for segment, text in zip(operation.segments, raw, strict=True))
 
 
+def _taken_apart(url: str) -> tuple[str, list[str]]:
+    """Origin and raw path segments as they stand. An origin that is written otherwise than ours is simply unknown."""
+    scheme, _, rest = url.partition("://")
+    host, *segments = rest.split("/")
+    return f"{scheme}://{host}", segments
+
+
 def _is_plain(segment: str) -> bool:
-    return _RAW_SEGMENT.fullmatch(segment) is not None and unquote(segment) not in (".", "..")
+    return _RAW_SEGMENT.fullmatch(segment) is not None and segment not in (".", "..")

@@ -1,14 +1,15 @@
 """Records: one page, the way data take.
 
-    right read ─► decision ─► token ─► one declared operation ─► cut ─► connector ─► right read again ─► answer
+    right read ─► decision ─► token ─► decision ─► one declared operation
+        ─► right read again ─► decision ─► cut ─► connector ─► answer
 
-The decision is made before the provider is called. A connector receives what is left after the cut, never more.
+The decision is made before the provider is called, and anew on what has changed since: with the token a provider may
+report less than before. A connector receives what is left after the cut, never more.
 """
 
-import base64
-import binascii
-import json
 import logging
+import re
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
@@ -16,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import or_, update
 
-from broker import metrics, scopes
+from broker import cursors, metrics, scopes
 from broker.accesses import Counted
 from broker.clients import Caller
 from broker.connections import assets, refresh, use
@@ -24,30 +25,40 @@ from broker.connections.read import open_account
 from broker.connections.use import Standing
 from broker.errors import (
     AssetRequired,
-    BrokerError,
     InsufficientScope,
-    InvalidRequest,
     NotGranted,
     ProviderUnavailable,
     RateLimited,
+    ReconnectRequired,
 )
 from broker.models import Connection
 from broker.operations import Operation
-from broker.providers.base import Listing, Place, Provider, Resource
+from broker.providers.base import Listing, Place, Provider, Resource, Verdict
 from broker.runtime import Broker
 from broker.scopes import Denied, Permitted
 from broker.upstream import Answer, retry_after
-from broker.vault import Undecryptable
 
 log = logging.getLogger("broker.records")
 
-MAX_CURSOR = 8192
+PROVIDER_PLACE = re.compile(r"[\x20-\x7e]{1,2048}")
+"""What a provider's page or sync token may be: two of them fit into a cursor, and each into a URL."""
 USED_EVERY = timedelta(minutes=1)
 """How exact `last_used_at` is: a write for every read would cost more than it tells."""
 
 
 class PlaceLost(Exception):
     """The provider forgot our place; the reading starts anew."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One request: what is read, from where on, and when it must have ended (monotonic seconds)."""
+
+    standing: Standing
+    asset: str | None
+    place: Place | None
+    limit: int
+    until: float
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,10 @@ class Decision:
     effective: frozenset[str]
     asset: str | None
     permitted: Permitted
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return tuple(sorted(self.permitted.fields))
 
 
 @dataclass(frozen=True)
@@ -81,25 +96,27 @@ def read_page(
     limit: int,
 ) -> RecordsPage:
     """One page of one connector's records. Raises the errors of contract §2 and §4."""
+    until = time.monotonic() + broker.settings.request_deadline
     standing = use.standing(broker, caller, connection_id, connector_name)
     decision = decide(broker, standing, asset)
-    place = _open_cursor(broker, standing, decision, cursor)
-    changed = place is not None and place.fields != tuple(sorted(decision.permitted.fields))
+    place = cursors.opened(broker, standing, decision.asset, cursor) if cursor else None
+    reading = Reading(standing, asset, place, limit, until)
     try:
-        listing = _fetched(broker, standing, decision, None if changed else place, limit)
-        reset = changed
+        asked_with, listing = _fetched(broker, reading)
     except PlaceLost:
-        listing, reset = _fetched(broker, standing, decision, None, limit), True
-    records = _converted(broker, standing, decision, listing)
+        asked_with, listing = _fetched(broker, replace(reading, place=None))
+    standing = use.again(broker, standing)
+    decision = decide(broker, standing, asset)
+    records = _converted(broker, standing, decision, asked_with, listing)
     _note_use(broker, caller, standing, decision, len(records))
     body = {
         "records": records,
-        "next_cursor": _seal_cursor(broker, standing, decision, listing.next),
+        "next_cursor": cursors.sealed(broker, standing, decision.asset, listing.next) if listing.next else None,
         "has_more": listing.has_more,
-        "reset": reset,
+        "reset": place is not None and asked_with.is_start,
         "withheld": [asdict(entry) for entry in decision.permitted.withheld],
     }
-    return RecordsPage(body, use.again(broker, standing))
+    return RecordsPage(body, standing)
 
 
 def decide(broker: Broker, standing: Standing, asset: str | None) -> Decision:
@@ -137,60 +154,72 @@ def _asset(broker: Broker, standing: Standing, resource: Resource, asked: str | 
     return asked or ids[0]
 
 
-def _fetched(broker: Broker, standing: Standing, decision: Decision, place: Place | None, limit: int) -> Listing:
-    """Call the one operation. Raises `PlaceLost` only where there was a place to lose."""
-    fields = tuple(sorted(decision.permitted.fields))
-    asked_with = place or Place(fields=fields)
-    values = decision.resource.parameters(fields, decision.asset, place, limit)
-    url = decision.operation.url(values)
-    token = refresh.access_token(broker, standing)
-    answer = _call(broker, decision, url, token)
-    if _kind(decision, answer) == "token":
-        token = refresh.access_token(broker, standing, refused=token.version)
-        answer = _call(broker, decision, url, token)
-    if answer.status != 200:
-        raise _failure(broker, standing, decision, answer, token, place)
-    return _listing(decision.resource, answer, asked_with)
+def _fetched(broker: Broker, reading: Reading) -> tuple[Place, Listing]:
+    """Call the one operation; gives what it was asked with, too. Raises `PlaceLost` only where there was one to lose.
+
+    A refused token is renewed once. Each call rests on a decision of the state that its token was read from.
+    """
+    refused: int | None = None
+    while True:
+        token = refresh.access_token(broker, reading.standing, until=reading.until, refused=refused)
+        decision = decide(broker, token.standing, reading.asset)
+        place = _starting(reading, decision)
+        answer = _called(broker, reading, decision, place, token)
+        if answer.status == 200:
+            return place, _listing(decision.resource, answer, place)
+        verdict = decision.provider.verdict(answer.status, _lenient(answer), retry_after(answer))
+        if verdict.kind == "token" and refused is None:
+            refused = token.version
+            continue
+        if verdict.kind == "scope":
+            raise _refused_for_scope(broker, reading, token, decision.resource)
+        raise _failure(verdict, answer.status, place)
 
 
-def _call(broker: Broker, decision: Decision, url: str, token: refresh.Token) -> Answer:
+def _starting(reading: Reading, decision: Decision) -> Place:
+    """The place to read from: the caller's, unless other fields are permitted now than when its reading began."""
+    if reading.place is not None and reading.place.fields == decision.fields:
+        return reading.place
+    return Place(fields=decision.fields, limit=reading.limit)
+
+
+def _called(broker: Broker, reading: Reading, decision: Decision, place: Place, token: refresh.Token) -> Answer:
     operation = decision.operation
-    return broker.upstream.call(operation.method, url, pins=frozenset({operation.origin}), token=token.value)
+    url = operation.url(decision.resource.parameters(place.fields, decision.asset, place, place.limit))
+    left = max(reading.until - time.monotonic(), 0.0)
+    return broker.upstream.call(
+        operation.method, url, pins=frozenset({operation.origin}), token=token.value, deadline=left
+    )
 
 
-def _kind(decision: Decision, answer: Answer) -> str | None:
-    if answer.status == 200:
-        return None
-    return decision.provider.verdict(answer.status, _lenient(answer), retry_after(answer)).kind
+def _refused_for_scope(broker: Broker, reading: Reading, token: refresh.Token, resource: Resource) -> InsufficientScope:
+    """The provider knows better than our last report of the grant: it is read again, with a new token."""
+    newer = refresh.access_token(broker, reading.standing, until=reading.until, refused=token.version).standing
+    reads, effective = newer.connector.reads, scopes.effective(newer.connection.granted_scopes, newer.grant.scopes)
+    lost = scopes.missing(reads.required, resource.fields, effective)
+    return InsufficientScope(
+        "The provider refused: the user's grant there no longer covers this.",
+        missing_scopes=list(lost or scopes.required_scopes(reads, resource.fields)),
+        source="provider",
+    )
 
 
-def _failure(
-    broker: Broker,
-    standing: Standing,
-    decision: Decision,
-    answer: Answer,
-    token: refresh.Token,
-    place: Place | None,
-) -> Exception:
+def _failure(verdict: Verdict, status: int, place: Place) -> Exception:
     """What an error answer means to the caller (docs/facts/google.md §5.8)."""
-    verdict = decision.provider.verdict(answer.status, _lenient(answer), retry_after(answer))
-    if verdict.kind == "place_lost" and place is not None:
+    if verdict.kind == "place_lost" and not place.is_start:
         return PlaceLost()
+    if verdict.kind == "token":
+        return ReconnectRequired("The provider refuses a token it has just renewed. Send the user to connect again.")
     if verdict.kind == "rate":
         return RateLimited("The provider limits how often this may be read.", retry_after=verdict.retry_after)
-    if verdict.kind == "scope":
-        refresh.access_token(broker, standing, refused=token.version)
-        table, reads = decision.resource.fields, standing.connector.reads
-        return InsufficientScope(
-            "The provider refused: the user's grant there no longer covers this.",
-            missing_scopes=list(scopes.required_scopes(reads, table)),
-            source="provider",
-        )
-    if verdict.kind == "setup":
-        return ProviderUnavailable(
-            "The provider refuses this app: its set-up there needs the operator.", retryable=False
-        )
-    return ProviderUnavailable(f"The provider answered with status {answer.status}.")
+    if verdict.kind == "server":
+        return ProviderUnavailable(f"The provider answered with status {status}.")
+    details = {
+        "setup": "The provider refuses this app here: the operator or the account's administrator must act.",
+        "gone": "The provider knows nothing of what was to be read.",
+    }
+    detail = details.get(verdict.kind, f"The provider refused the request with status {status}.")
+    return ProviderUnavailable(detail, retryable=False)
 
 
 def _lenient(answer: Answer) -> object:
@@ -206,19 +235,31 @@ def _listing(resource: Resource, answer: Answer, place: Place) -> Listing:
     try:
         if not isinstance(body, dict):
             raise ValueError("not an object")
-        return resource.listing(body, place)
+        listing = resource.listing(body, place)
+        if listing.next and not all(map(_is_token, (listing.next.page, listing.next.changes))):
+            raise ValueError("not a token")
     except ValueError:
         raise ProviderUnavailable("The provider's answer is not what its documents promise.") from None
+    following = listing.next and replace(listing.next, fields=place.fields, limit=place.limit)
+    return replace(listing, next=following)
 
 
-def _converted(broker: Broker, standing: Standing, decision: Decision, listing: Listing) -> list[dict[str, Any]]:
+def _is_token(text: str | None) -> bool:
+    return text is None or PROVIDER_PLACE.fullmatch(text) is not None
+
+
+def _converted(
+    broker: Broker, standing: Standing, decision: Decision, asked_with: Place, listing: Listing
+) -> list[dict[str, Any]]:
     """Cut every record, then let the connector shape it. One without an identity is no record."""
     with broker.database.read() as session:
         account = open_account(broker, session, standing.connection)["id"]
     source = {"provider": standing.connection.provider, "account": account}
-    resource, fields = decision.resource, decision.permitted.fields
-    cut = (scopes.cut(raw, resource.identity, fields) for raw in listing.items if _identified(raw, resource))
-    visible = (resource.visible(raw, decision.effective) for raw in cut)
+    resource, fields = decision.resource, set(decision.fields) & set(asked_with.fields)
+    items = [raw for raw in listing.items if _identified(raw, resource)]
+    if resource.of_account and any(raw[resource.identity] != account for raw in items):
+        raise ProviderUnavailable("The provider answered with another account's data.", retryable=False)
+    visible = (resource.visible(scopes.cut(raw, resource.identity, fields), decision.effective) for raw in items)
     return [{**standing.connector.convert(raw), "source": source} for raw in visible]
 
 
@@ -240,57 +281,3 @@ def _note_use(broker: Broker, caller: Caller, standing: Standing, decision: Deci
     stale = or_(Connection.last_used_at.is_(None), Connection.last_used_at < now - USED_EVERY)
     with broker.database.write() as session:
         session.execute(update(Connection).where(Connection.id == row.id, stale).values(last_used_at=now))
-
-
-# --- cursors -------------------------------------------------------------------------------------------------
-
-
-def _column(standing: Standing, decision: Decision) -> str:
-    """Binds a cursor to its connector and asset; the vault binds it to the connection."""
-    return f"cursor/{standing.connector.name}/{decision.asset or ''}"
-
-
-def _seal_cursor(broker: Broker, standing: Standing, decision: Decision, place: Place | None) -> str | None:
-    if place is None:
-        return None
-    place = replace(place, fields=tuple(sorted(decision.permitted.fields)))
-    row = standing.connection
-    with broker.database.read() as session:
-        sealed = broker.vault.seal(
-            session,
-            tenant=row.tenant,
-            connection=row.id,
-            column=_column(standing, decision),
-            version=0,
-            plaintext=json.dumps(asdict(place)).encode(),
-        )
-    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
-
-
-def _open_cursor(broker: Broker, standing: Standing, decision: Decision, cursor: str | None) -> Place | None:
-    """Raises `InvalidRequest` (400) for a cursor that is not this connection's, connector's and asset's own."""
-    if cursor is None:
-        return None
-    row = standing.connection
-    try:
-        if len(cursor) > MAX_CURSOR or not cursor.isascii():
-            raise ValueError("not a cursor")
-        sealed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        with broker.database.read() as session:
-            plaintext = broker.vault.open(
-                session,
-                tenant=row.tenant,
-                connection=row.id,
-                column=_column(standing, decision),
-                version=0,
-                blob=sealed,
-            )
-    except (ValueError, binascii.Error, Undecryptable):
-        raise _bad_cursor() from None
-    kept = json.loads(plaintext)
-    return Place(kept["page"], kept["changes"], tuple(kept["fields"]))
-
-
-def _bad_cursor() -> BrokerError:
-    problem = {"field": "cursor", "problem": "is not one that this reading gave out"}
-    return InvalidRequest("The cursor was changed or belongs to another reading.", status=400, errors=[problem])

@@ -19,7 +19,8 @@ FieldScopes = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Withheld:
-    """A field that was kept back, and the scopes of which any one would have opened it."""
+    """A field that was kept back, and the least scope that would open it: none where scopes suffice and it was the
+    consent page that did not name it."""
 
     field: str
     missing_scopes: tuple[str, ...]
@@ -46,14 +47,20 @@ def effective(granted: Iterable[str], grant: Iterable[str]) -> frozenset[str]:
 
 
 def needed(fields: Iterable[str], table: FieldScopes) -> tuple[str, ...]:
-    """The least scopes that open all `fields`, in a stable order. Raises `KeyError` for a field nobody lists.
+    """The least scopes that open all `fields`, sorted. A field that nobody lists asks for nothing, and stays closed.
 
-    Fields with the fewest openers choose first; whatever their choice opens as well asks for nothing more.
+    Fields with the fewest openers choose first; a choice that later ones made superfluous is dropped. The order in
+    which the fields are named does not matter.
     """
+    openers = {table[name] for name in fields if table.get(name)}
     chosen: list[str] = []
-    for field in sorted(fields, key=lambda name: len(table[name])):
-        if not set(chosen) & set(table[field]):
-            chosen.append(table[field][0])
+    for choices in sorted(openers, key=lambda choices: (len(choices), choices)):
+        if not set(chosen) & set(choices):
+            chosen.append(choices[0])
+    for scope in tuple(chosen):
+        others = set(chosen) - {scope}
+        if all(others & set(choices) for choices in openers):
+            chosen.remove(scope)
     return tuple(sorted(chosen))
 
 
@@ -64,9 +71,7 @@ def required_scopes(reads: Reads, table: FieldScopes) -> tuple[str, ...]:
 
 def optional_scopes(reads: Reads, table: FieldScopes) -> tuple[str, ...]:
     """These open further fields, and are asked for beside the required ones."""
-    required = required_scopes(reads, table)
-    closed = [field for field in reads.optional if not set(table[field]) & set(required)]
-    return needed(closed, table)
+    return missing(reads.optional, table, frozenset(required_scopes(reads, table)))
 
 
 def missing(fields: Iterable[str], table: FieldScopes, scopes: frozenset[str]) -> tuple[str, ...]:
@@ -91,17 +96,15 @@ def decide(
     `accepted` are the operation's own scopes, any of which the provider takes; `consented` are the fields that
     the consent page named when the grant was made: a field that a newer connector adds is not among them.
     """
-    closed = missing(reads.required, table, scopes)
-    if closed:
-        return Denied(closed)
-    if not accepted & scopes:
-        return Denied(needed(reads.required, table))
     named = set(consented)
-    if not named.issuperset(reads.required):
-        return Denied(required_scopes(reads, table))
-    fields = tuple(field for field in reads.fields if field in named and opened(field, table, scopes))
-    kept_back = [field for field in reads.fields if field not in fields]
-    return Permitted(fields, tuple(Withheld(field, (table[field][0],)) for field in kept_back))
+    open_ = frozenset(field for field in reads.fields if opened(field, table, scopes))
+    permitted = open_ & named
+    if not permitted or not permitted.issuperset(reads.required) or not accepted & scopes:
+        return Denied(missing(reads.required, table, scopes) or needed(reads.required or reads.fields, table))
+    fields = tuple(field for field in reads.fields if field in permitted)
+    kept_back = [field for field in reads.fields if field not in permitted]
+    withheld = (Withheld(field, () if field in open_ else table.get(field, ())[:1]) for field in kept_back)
+    return Permitted(fields, tuple(withheld))
 
 
 def cut(raw: Mapping[str, Any], identity: str, fields: Iterable[str]) -> dict[str, Any]:

@@ -33,7 +33,12 @@ class Token:
     """An access token in use, and the version it was stored under."""
 
     value: Secret
-    version: int
+    standing: Standing
+    """The state it was read from: after a refresh the provider may report less than before."""
+
+    @property
+    def version(self) -> int:
+        return self.standing.connection.token_version
 
 
 @dataclass(frozen=True)
@@ -42,40 +47,42 @@ class _Lease:
     refresh_token: Secret
 
 
-def access_token(broker: Broker, standing: Standing, *, refused: int | None = None) -> Token:
+def access_token(broker: Broker, standing: Standing, *, until: float, refused: int | None = None) -> Token:
     """A token that is fresh; `refused` is the version of one that the provider has just refused.
 
-    Raises the errors of `use.again`, `ReconnectRequired`, `ProviderUnavailable`, `RateLimited`, `Unavailable`.
+    `until`, on the monotonic clock, bounds it all. A token that still lives serves while it is renewed, and where it
+    cannot be. Raises the errors of `use.again`, `ReconnectRequired`, `ProviderUnavailable`, `RateLimited`,
+    `Unavailable`.
     """
-    deadline = time.monotonic() + broker.settings.request_deadline
     current = standing
     while True:
         row = current.connection
         if row.token_version != refused and row.fresh_until and broker.clock() < row.fresh_until:
-            return _opened(broker, row)
-        provider = broker.providers[row.provider]
-        endpoints = broker.endpoints(provider)
-        lease = _lease(broker, row)
-        if lease:
+            return _opened(broker, current)
+        lives = row.token_version != refused and _still_lives(broker, row)
+        may_wait = time.monotonic() + broker.settings.provider_deadline <= until
+        if may_wait and (row.refresh_token or not lives) and (lease := _lease(broker, row)):
             try:
-                _refresh(broker, row, lease, provider, endpoints)
+                _refresh(broker, row, lease)
             except (ProviderUnavailable, RateLimited):
-                if row.token_version == refused or not _still_lives(broker, row):
+                if not lives:
                     raise
-                return _opened(broker, row)
-        elif time.monotonic() > deadline:
-            raise Unavailable("Another request is refreshing this connection. Repeat the request.")
-        else:
+                return _opened(broker, current)
+        elif lives:
+            return _opened(broker, current)
+        elif may_wait:
             time.sleep(POLL)
+        else:
+            raise Unavailable("Renewing the access token takes too long. Repeat the request.")
         current = again(broker, standing)
 
 
-def _opened(broker: Broker, row: Connection) -> Token:
+def _opened(broker: Broker, current: Standing) -> Token:
     with broker.database.read() as session:
-        token = open_token(broker, session, row, "access_token")
+        token = open_token(broker, session, current.connection, "access_token")
     if token is None:
         raise ReconnectRequired("There is no access token. Send the user to connect again.")
-    return Token(token, row.token_version)
+    return Token(token, current)
 
 
 def _still_lives(broker: Broker, row: Connection) -> bool:
@@ -112,9 +119,11 @@ def _lease(broker: Broker, row: Connection) -> _Lease | None:
     return _Lease(fence, token)
 
 
-def _refresh(broker: Broker, row: Connection, lease: _Lease, provider: Provider, endpoints: Endpoints) -> None:
+def _refresh(broker: Broker, row: Connection, lease: _Lease) -> None:
+    provider = broker.providers[row.provider]
     app = broker.app(provider)
     try:
+        endpoints = broker.endpoints(provider)
         answer = broker.upstream.refresh(
             endpoint=endpoints.token,
             pins=frozenset({origin(endpoints.token)}),
@@ -123,7 +132,7 @@ def _refresh(broker: Broker, row: Connection, lease: _Lease, provider: Provider,
             refresh_token=lease.refresh_token,
             auth_method=provider.auth_method,
         )
-        _check_account(broker, row, answer, endpoints, app.client_id)
+        _check_account(broker, row, provider, endpoints, answer)
     except TokenRefused as refusal:
         raise _refused(broker, row, lease, refusal) from None
     except BrokerError:
@@ -134,13 +143,17 @@ def _refresh(broker: Broker, row: Connection, lease: _Lease, provider: Provider,
     failpoint("refresh.stored")
 
 
-def _check_account(broker: Broker, row: Connection, answer: TokenAnswer, endpoints: Endpoints, client_id: str) -> None:
+def _check_account(
+    broker: Broker, row: Connection, provider: Provider, endpoints: Endpoints, answer: TokenAnswer
+) -> None:
     """An id_token that comes with a refresh must be of the same account (REL-50, OpenID Connect Core §12.2)."""
     if answer.id_token is None:
         return
+    client_id = broker.app(provider).client_id
     claims = broker.identity.verify(answer.id_token, endpoints=endpoints, client_id=client_id, nonce=None)
+    account = provider.account(claims).id
     with broker.database.write() as session:
-        index = broker.vault.blind_index(session, provider=row.app_id, client_id=client_id, value=claims["sub"])
+        index = broker.vault.blind_index(session, provider=row.app_id, client_id=client_id, value=account)
     if index != row.account_index:
         raise ProviderUnavailable("The provider answered with another account's token.", retryable=False)
 

@@ -77,17 +77,20 @@ def recent(broker: Broker, earlier: Standing) -> Standing:
 
 
 def again(broker: Broker, earlier: Standing) -> Standing:
-    """The same right, read anew. Raises when the connection or this very grant was ended since."""
+    """The same right, read anew. Raises when the connection or this very grant was ended since.
+
+    `Unavailable` where the user connected again meanwhile: the newer grant may allow less, and a new request will tell.
+    """
     read_at = time.monotonic()
     with broker.database.read() as session:
         connection = session.get(Connection, earlier.connection.id)
-        grant = session.get(Grant, earlier.grant.id)
-    if connection is None or grant is None:
-        raise ConnectionRevoked("The connection was revoked.")
-    if error := state_error(connection):
-        raise error
-    if not grant.live:
-        raise GrantWithdrawn("The user withdrew this connector.")
+        if connection is None:
+            raise ConnectionRevoked("The connection was revoked.")
+        if error := state_error(connection):
+            raise error
+        grant = _grant(session, connection, earlier.connector.name)
+    if grant.id != earlier.grant.id:
+        raise Unavailable("The user has just connected again. Repeat the request.")
     return Standing(connection, grant, earlier.connector, read_at)
 
 

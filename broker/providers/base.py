@@ -31,11 +31,19 @@ class Endpoints:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a reading stands, kept sealed in the cursor: the provider's own tokens and the fields it began with."""
+    """Where a reading stands, kept sealed in the cursor: the provider's own tokens, and what the reading began with.
+
+    A later page repeats its fields and page size: providers take a token only beside the first call's parameters.
+    """
 
     page: str | None = None
     changes: str | None = None
     fields: tuple[str, ...] = ()
+    limit: int = 0
+
+    @property
+    def is_start(self) -> bool:
+        return not (self.page or self.changes)
 
 
 @dataclass(frozen=True)
@@ -62,9 +70,11 @@ class Resource:
     """What the resource hangs on, one at a time: a calendar, a Page; None where it hangs on no asset."""
     default_asset: str | None = None
     """The asset that is granted without a choice, if there is one."""
+    of_account = False
+    """Its one record is the account itself, and must bear the account's id."""
 
     def parameters(self, fields: Sequence[str], asset: str | None, place: Place | None, limit: int) -> Values:
-        """The operation's parameters for one page."""
+        """The operation's parameters for one page. `place` carries the tokens; `limit` is that of the first page."""
         raise NotImplementedError
 
     def listing(self, answer: Mapping[str, Any], place: Place) -> Listing:
@@ -85,7 +95,7 @@ class Resource:
 class Verdict:
     """What an error answer of a data call means, in the broker's words."""
 
-    kind: Literal["token", "scope", "rate", "place_lost", "setup", "gone", "server"]
+    kind: Literal["token", "scope", "rate", "place_lost", "setup", "gone", "refused", "server"]
     retry_after: int = 0
 
 
@@ -170,4 +180,6 @@ class Provider:
             return Verdict("token")
         if status == 403:
             return Verdict("scope")
-        return Verdict("rate", retry_after) if status == 429 else Verdict("server")
+        if status == 429:
+            return Verdict("rate", retry_after)
+        return Verdict("refused" if 400 <= status < 500 and status != 408 else "server")

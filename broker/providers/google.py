@@ -6,6 +6,7 @@ not rotate; short scope names come back in full; errors of the APIs come in two 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from broker.operations import Catalog, Operation, load
@@ -84,8 +85,8 @@ def _listing(answer: Mapping[str, Any], items: str, place: Place) -> Listing:
     """Both APIs end a page with `nextPageToken`, and a reading with `nextSyncToken` (§5.2, §5.3)."""
     page, changes = _texts(answer, "nextPageToken"), _texts(answer, "nextSyncToken")
     if page:
-        return Listing(_items(answer, items), Place(page, place.changes, place.fields), has_more=True)
-    following = Place(None, changes, place.fields) if changes else None
+        return Listing(_items(answer, items), replace(place, page=page), has_more=True)
+    following = replace(place, page=None, changes=changes) if changes else None
     return Listing(_items(answer, items), following, has_more=False)
 
 
@@ -114,6 +115,9 @@ class Contacts(Resource):
         "emailAddresses": {"en": "email addresses", "id": "alamat email"},
         "phoneNumbers": {"en": "phone numbers", "id": "nomor telepon"},
         "organizations": {"en": "companies and job titles", "id": "perusahaan dan jabatan"},
+        "addresses": {"en": "postal addresses", "id": "alamat pos"},
+        "birthdays": {"en": "birthdays", "id": "tanggal lahir"},
+        "urls": {"en": "web addresses", "id": "alamat situs web"},
     }
 
     def parameters(self, fields: Sequence[str], asset: str | None, place: Place | None, limit: int) -> Values:  # noqa: ARG002
@@ -135,21 +139,28 @@ class Contacts(Resource):
         return _listing(answer, "connections", place)
 
     def visible(self, raw: dict[str, Any], scopes: frozenset[str]) -> dict[str, Any]:  # noqa: ARG002
-        """Rule P8: a contacts scope opens values whose source is CONTACT. A value from another source is dropped;
-        one without a source came from the only source that was asked for."""
-        return {name: _from_contacts(value) for name, value in raw.items()}
+        """Rule P8: a contacts scope opens values whose source is CONTACT. A value from another source is dropped,
+        and what names another source; one without a source came from the only source that was asked for."""
+        known = {self.identity: raw.get(self.identity), "metadata": _of_contacts_alone(raw.get("metadata"))}
+        return {name: known[name] if name in known else _from_contacts(value) for name, value in raw.items()}
 
 
-def _from_contacts(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    if not isinstance(value, list):
-        return value
-    return [item for item in value if _source(item) in ("CONTACT", None)]
+def _from_contacts(values: object) -> list[dict[str, Any]]:
+    return [value for value in _dicts(values) if _is_of_contacts(value)]
 
 
-def _source(item: Any) -> Any:  # noqa: ANN401
-    metadata = item.get("metadata") if isinstance(item, dict) else None
-    source = metadata.get("source") if isinstance(metadata, dict) else None
-    return source.get("type") if isinstance(source, dict) else None
+def _is_of_contacts(value: Mapping[str, Any]) -> bool:
+    metadata = value.get("metadata", {})
+    source = metadata.get("source", {"type": "CONTACT"}) if isinstance(metadata, dict) else None
+    return isinstance(source, dict) and source.get("type") == "CONTACT"
+
+
+def _of_contacts_alone(metadata: object) -> dict[str, Any]:
+    """A person's metadata list the sources that were merged, with the ids of a profile and of a directory entry."""
+    kept = dict(metadata) if isinstance(metadata, dict) else {}
+    if "sources" in kept:
+        kept["sources"] = [source for source in _dicts(kept["sources"]) if source.get("type") == "CONTACT"]
+    return kept
 
 
 class Events(Resource):
@@ -191,11 +202,16 @@ class Events(Resource):
         "attendees": {"en": "guests", "id": "tamu"},
         "organizer": {"en": "organizer", "id": "penyelenggara"},
         "updated": {"en": "last change", "id": "perubahan terakhir"},
+        "recurrence": {"en": "how often it repeats", "id": "seberapa sering berulang"},
+        "visibility": {"en": "whether it is private", "id": "apakah bersifat pribadi"},
     }
 
     def parameters(self, fields: Sequence[str], asset: str | None, place: Place | None, limit: int) -> Values:  # noqa: ARG002
-        """Nothing but the page size beside the tokens: a sync token forbids most other parameters (§5.3)."""
-        values: Values = {"calendarId": asset or "primary", "maxResults": str(limit)}
+        """Nothing but the page size beside the tokens: a sync token forbids most other parameters (§5.3). Without an
+        asset the operation is denied: it needs its calendar (rule C7)."""
+        values: Values = {"maxResults": str(limit)}
+        if asset:
+            values["calendarId"] = asset
         if place and place.changes:
             values["syncToken"] = place.changes
         if place and place.page:
@@ -216,6 +232,7 @@ class CalendarList(Resource):
     titles = {
         "summary": {"en": "names of your calendars", "id": "nama kalender Anda"},
         "primary": {"en": "which one is your main calendar", "id": "kalender utama Anda"},
+        "accessRole": {"en": "what you may do in them", "id": "hak Anda di dalamnya"},
     }
 
     def as_asset(self, raw: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -279,7 +296,7 @@ class Google(Provider):
             return Verdict("rate", retry_after)
         if status == 403:
             return Verdict("scope" if reasons & SCOPE_REASONS else "setup")
-        return Verdict("gone") if status == 404 else Verdict("server")
+        return Verdict("gone") if status in (404, 410) else super().verdict(status, body, retry_after)
 
 
 def _reasons(body: object) -> set[str]:

@@ -29,21 +29,26 @@ class UserInfo(Resource):
     name = "userinfo"
     operation = "openid.userinfo"
     identity = "sub"
+    of_account = True
     fields = CLAIMS
     titles = {
+        "sub": {"en": "your account's id", "id": "id akun Anda"},
         "name": {"en": "your name", "id": "nama Anda"},
         "given_name": {"en": "given name", "id": "nama depan"},
         "family_name": {"en": "family name", "id": "nama belakang"},
+        "preferred_username": {"en": "user name", "id": "nama pengguna"},
         "picture": {"en": "your picture", "id": "foto Anda"},
         "locale": {"en": "your language", "id": "bahasa Anda"},
         "email": {"en": "email address", "id": "alamat email"},
         "email_verified": {"en": "whether the address was verified", "id": "apakah alamat terverifikasi"},
+        "updated_at": {"en": "last change", "id": "perubahan terakhir"},
     }
 
     def parameters(self, fields: Sequence[str], asset: str | None, place: Place | None, limit: int) -> Values:  # noqa: ARG002
         return {}
 
     def listing(self, answer: Mapping[str, Any], place: Place) -> Listing:  # noqa: ARG002
+        """That `sub` is the id_token's is checked where the account is known (OpenID Connect Core §5.3.2)."""
         if not isinstance(answer.get("sub"), str):
             raise ValueError("userinfo without sub")
         return Listing([answer], None, has_more=False)
