@@ -78,7 +78,7 @@ def _append(session: Session, vault: Vault, now: datetime, tenant: str, noted: l
         row = AuditEntry(
             tenant=tenant,
             seq=head.seq + 1,
-            id=_ordered_id(now),
+            id=_ordered_id(now, head.seq + 1),
             at=now,
             actor=entry.actor,
             action=entry.action,
@@ -114,9 +114,9 @@ def hashed(row: AuditEntry) -> bytes:
     return hashlib.sha256(b"\x00" + lp(*fields) + row.previous).digest()
 
 
-def _ordered_id(now: datetime) -> str:
-    """Ids sort by time, so that a listing can be continued behind the last one."""
-    return f"aud_{int(now.timestamp() * 1000):012x}{os.urandom(10).hex()}"
+def _ordered_id(now: datetime, seq: int) -> str:
+    """Ids sort by time and place, so that a listing can be continued behind the last one."""
+    return f"aud_{int(now.timestamp() * 1000):012x}{seq:010x}{os.urandom(5).hex()}"
 
 
 def _canonical(detail: Mapping[str, Any]) -> str:
