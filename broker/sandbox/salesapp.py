@@ -1,152 +1,26 @@
-"""A small sales app, as an example of one that uses the broker: connect, show, withdraw, disconnect.
+"""A small sales app, as an example of one that uses the broker: connect, show, withdraw, disconnect, show the receipt.
 
 It knows only what docs say about the broker's API, and nothing of its code. Who is logged in is picked by a cookie that
 anybody may change: a demo has no passwords. All else is as a real sales app should do it; above all `subject` comes
 from the login, and only a session that this user began is confirmed.
 """
 
-import base64
-import json
-import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import quote, urlencode
 
 from flask import Blueprint, Flask, Response, abort, current_app, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
-TIMEOUT = 35
-"""Seconds: a little more than the broker's own deadline."""
+from broker.sandbox.salesapp_broker import Answer, BrokerApi, BrokerRefused
+from broker.sandbox.salesapp_texts import LANGUAGES, OFFERS, PROVIDERS, TEXTS, moment, table
 
-SCOPES = "connect connections:read records:read revoke"
-CONNECTORS = ("google_contacts", "google_calendar")
 USERS = {"ani": "Ani", "budi": "Budi"}
-SHOWN = 20
-"""Records a page."""
-
-TEXTS: Mapping[str, Mapping[str, str]] = {
-    "en": {
-        "title": "Demo sales app",
-        "user": "Logged in as",
-        "connect": "Connect Google contacts and calendar",
-        "connections": "Your connections",
-        "none": "Nothing is connected yet.",
-        "open": "Open",
-        "state": "State",
-        "grants": "What you allow",
-        "withdrawn": "withdrawn",
-        "missing": "not granted at Google",
-        "allowed": "allowed",
-        "records": "Contacts",
-        "no_records": "No contacts can be shown",
-        "name": "Name",
-        "email": "Email",
-        "withdraw": "Withdraw contacts",
-        "disconnect": "Disconnect",
-        "back": "Back",
-        "refused": "The connection was not made",
-        "denied": "You chose not to connect.",
-        "failed": "Something went wrong. Please try again.",
-        "foreign": "This attempt was not begun by you.",
-        "again": "Google must ask you once more.",
-        "continue": "Continue",
-        "fault": "The broker answered",
-    },
-    "id": {
-        "title": "Aplikasi penjualan demo",
-        "user": "Masuk sebagai",
-        "connect": "Hubungkan kontak dan kalender Google",
-        "connections": "Koneksi Anda",
-        "none": "Belum ada yang terhubung.",
-        "open": "Buka",
-        "state": "Status",
-        "grants": "Yang Anda izinkan",
-        "withdrawn": "ditarik",
-        "missing": "tidak diizinkan di Google",
-        "allowed": "diizinkan",
-        "records": "Kontak",
-        "no_records": "Kontak tidak dapat ditampilkan",
-        "name": "Nama",
-        "email": "Email",
-        "withdraw": "Tarik izin kontak",
-        "disconnect": "Putuskan",
-        "back": "Kembali",
-        "refused": "Koneksi tidak dibuat",
-        "denied": "Anda memilih untuk tidak menghubungkan.",
-        "failed": "Terjadi kesalahan. Silakan coba lagi.",
-        "foreign": "Percobaan ini tidak Anda mulai.",
-        "again": "Google perlu bertanya sekali lagi.",
-        "continue": "Lanjutkan",
-        "fault": "Broker menjawab",
-    },
-}
+SHOWN = 8
+"""Records of a connector, and receipts."""
 
 PAGES = Blueprint("salesapp", __name__)
-
-Answer = dict[str, Any]
-
-
-class BrokerRefused(Exception):
-    """The broker's problem document (RFC 9457)."""
-
-    def __init__(self, problem: Answer) -> None:
-        super().__init__(problem.get("code"))
-        self.problem = problem
-
-
-class BrokerApi:
-    """The broker's API, with the standard library alone. Thread-safe."""
-
-    def __init__(self, url: str, client_id: str, client_secret: str) -> None:
-        self._url = url.rstrip("/")
-        self._basic = base64.b64encode(f"{quote(client_id)}:{quote(client_secret)}".encode()).decode()
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        self._lock = threading.Lock()
-        self._token, self._token_ends = "", 0.0
-
-    def call(self, method: str, path: str, body: Answer | None = None) -> Answer:
-        """One call with JSON both ways. Raises `BrokerRefused`."""
-        headers = {"Authorization": f"Bearer {self._access_token()}"}
-        data = None
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-            data = json.dumps(body).encode()
-        return self._sent(method, path, headers, data)
-
-    def _access_token(self) -> str:
-        """Client credentials (RFC 6749 §4.4); kept until shortly before its end."""
-        with self._lock:
-            if time.monotonic() >= self._token_ends:
-                headers = {"Authorization": f"Basic {self._basic}", "Content-Type": "application/x-www-form-urlencoded"}
-                form = urlencode({"grant_type": "client_credentials", "scope": SCOPES}).encode()
-                answer = self._sent("POST", "/oauth/token", headers, form)
-                self._token = answer["access_token"]
-                self._token_ends = time.monotonic() + answer["expires_in"] - 30
-            return self._token
-
-    def _sent(self, method: str, path: str, headers: Mapping[str, str], data: bytes | None) -> Answer:
-        call = urllib.request.Request(self._url + path, data, dict(headers), method=method)  # noqa: S310 - the operator's own URL
-        try:
-            with self._opener.open(call, timeout=TIMEOUT) as response:
-                return _json(response.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                problem = _json(error.read())
-            raise BrokerRefused({"status": error.code, **problem}) from None
-        except OSError:
-            raise BrokerRefused({"status": 503, "code": "unreachable"}) from None
-
-
-def _json(text: bytes) -> Answer:
-    try:
-        answer = json.loads(text or b"{}")
-    except ValueError:
-        return {}
-    return answer if isinstance(answer, dict) else {}
 
 
 @dataclass
@@ -156,20 +30,27 @@ class SalesApp:
     broker: BrokerApi
     tenant: str
     public_url: str
-    began: dict[str, str]
+    patience: float
+    """Seconds that a receipt is awaited before it is shown as it is."""
+    began: dict[str, str] = field(default_factory=dict)
     """Connect session → subject who began it."""
 
 
 def create_salesapp(
-    broker_url: str, client_id: str, client_secret: str, tenant: str = "demo", public_url: str = "http://127.0.0.1:9100"
+    broker_url: str,
+    client_id: str,
+    client_secret: str,
+    tenant: str = "demo",
+    public_url: str = "http://127.0.0.1:9100",
+    patience: float = 3.0,
 ) -> Flask:
     """`public_url`: where browsers see this app; `<public_url>/return` must be registered as the client's return URL.
 
-    The client needs the broker scopes connect, connections:read, records:read and revoke.
+    `patience`: seconds that a receipt is awaited before it is shown as it is. The client needs the broker scopes connect, connections:read, records:read and revoke.
     """
     app = Flask(__name__)
     api = BrokerApi(broker_url, client_id, client_secret)
-    app.extensions["salesapp"] = SalesApp(api, tenant, public_url.rstrip("/"), {})
+    app.extensions["salesapp"] = SalesApp(api, tenant, public_url.rstrip("/"), patience)
     app.register_blueprint(PAGES)
     return app
 
@@ -179,8 +60,9 @@ def _app() -> SalesApp:
 
 
 def _language() -> str:
+    """Chosen, or chosen before, or the browser's."""
     asked = request.args.get("lang") or request.cookies.get("salesapp_lang", "")
-    return asked if asked in TEXTS else "en"
+    return asked if asked in TEXTS else request.accept_languages.best_match(list(TEXTS)) or "en"
 
 
 def _user() -> str:
@@ -193,9 +75,21 @@ def _call(method: str, path: str, body: Answer | None = None) -> Answer:
     return _app().broker.call(method, path, body)
 
 
+def _of_user(path: str) -> list[Answer]:
+    """Items of a list of the broker's, as far as they are this user's."""
+    query = urlencode({"tenant": _app().tenant, "subject": _user(), "limit": 200})
+    items: list[Answer] = _call("GET", f"{path}?{query}").get("items", [])
+    return items
+
+
+def _connection_path(connection_id: str) -> str:
+    return f"/v1/connections/{quote(connection_id, safe='')}"
+
+
 def _page(template: str, status: int = 200, **values: Any) -> Response:  # noqa: ANN401 - for the template
     language = _language()
-    html = render_template(template, t=TEXTS[language], lang=language, user=_user(), users=USERS, **values)
+    shared = {"t": TEXTS[language], "lang": language, "languages": LANGUAGES, "user": _user(), "users": USERS}
+    html = render_template(template, label=_label, moment=moment, providers=PROVIDERS, **shared, **values)
     response = make_response(html, status)
     response.headers["Content-Security-Policy"] = (
         "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
@@ -204,6 +98,12 @@ def _page(template: str, status: int = 200, **values: Any) -> Response:  # noqa:
     response.headers["Referrer-Policy"] = "no-referrer"
     response.set_cookie("salesapp_lang", language, samesite="Lax", httponly=True)
     return response
+
+
+def _label(connection: Answer) -> str:
+    """The account's name; once that is shredded, the provider's and since when."""
+    account, provider = connection.get("account"), connection["provider"]
+    return account["label"] if account else f"{PROVIDERS.get(provider, provider)}, {moment(connection['created_at'])}"
 
 
 def _refusal(text: str, status: int = 400, *, detail: str | None = None, url: str | None = None) -> Response:
@@ -228,8 +128,9 @@ def _refused(error: BrokerRefused) -> Response:
 
 @PAGES.get("/")
 def home() -> Response:
-    query = urlencode({"tenant": _app().tenant, "subject": _user()})
-    return _page("salesapp.html", connections=_call("GET", f"/v1/connections?{query}").get("items", []))
+    connections = sorted(_of_user("/v1/connections"), key=lambda c: str(c.get("created_at")), reverse=True)
+    receipts = sorted(_of_user("/v1/revocations"), key=lambda r: str(r.get("requested_at")), reverse=True)
+    return _page("salesapp.html", connections=connections, receipts=receipts[:SHOWN], offers=OFFERS)
 
 
 @PAGES.post("/user")
@@ -245,20 +146,19 @@ def switch_user() -> AnyResponse:
 @PAGES.post("/connect")
 def connect() -> AnyResponse:
     """Ask the broker for a session and send the browser there (contract: connecting, step 1)."""
-    app, user = _app(), _user()
-    session = _call(
-        "POST",
-        "/v1/connect-sessions",
-        {
-            "tenant": app.tenant,
-            "subject": user,
-            "subject_label": USERS[user],
-            "provider": "google",
-            "connectors": list(CONNECTORS),
-            "return_url": f"{app.public_url}/return",
-            "locale": _language(),
-        },
-    )
+    app, user, provider = _app(), _user(), request.form.get("provider", next(iter(OFFERS)))
+    if provider not in OFFERS:
+        abort(400)
+    asked = {
+        "tenant": app.tenant,
+        "subject": user,
+        "subject_label": USERS[user],
+        "provider": provider,
+        "connectors": list(OFFERS[provider]),
+        "return_url": f"{app.public_url}/return",
+        "locale": _language(),
+    }
+    session = _call("POST", "/v1/connect-sessions", asked)
     app.began[session["id"]] = user
     return redirect(session["url"], 303)
 
@@ -278,34 +178,54 @@ def come_back() -> AnyResponse:
 
 @PAGES.get("/connections/<connection_id>")
 def connection(connection_id: str) -> Response:
+    """What it allows, and for each connector the first records, or why the broker gives none."""
     shown = _own(connection_id)
-    records: Answer = {}
-    refusal = None
+    shares = [_share(connection_id, grant) for grant in shown["grants"]]
+    return _page("salesapp_connection.html", connection=shown, shares=shares)
+
+
+def _share(connection_id: str, grant: Answer) -> dict[str, Any]:
+    """One grant with its records. A withdrawn one is asked too, to show that it is refused."""
     try:
-        path = f"/v1/connections/{quote(connection_id, safe='')}/records/{CONNECTORS[0]}?limit={SHOWN}"
-        records = _call("GET", path)
+        answer = _call("GET", f"{_connection_path(connection_id)}/records/{grant['connector']}?limit={SHOWN}")
     except BrokerRefused as error:
-        refusal = error.problem
-    items = records.get("records", [])
-    return _page("salesapp_connection.html", connection=shown, records=items, refusal=refusal, connector=CONNECTORS[0])
+        return {"grant": grant, "refusal": error.problem, "headings": [], "rows": []}
+    headings, rows = table(answer.get("records", []))
+    return {"grant": grant, "refusal": None, "headings": headings, "rows": rows}
 
 
 @PAGES.post("/connections/<connection_id>/withdraw")
 def withdraw(connection_id: str) -> AnyResponse:
-    """Ends the contacts connector; what else the connection serves goes on."""
+    """Ends one connector; what else the connection serves goes on."""
     _own(connection_id)
-    _call("DELETE", f"/v1/connections/{quote(connection_id, safe='')}/grants/{CONNECTORS[0]}")
-    return redirect(f"/connections/{quote(connection_id, safe='')}", 303)
+    connector = quote(request.form.get("connector", ""), safe="")
+    return _to_receipt(_call("DELETE", f"{_connection_path(connection_id)}/grants/{connector}"))
 
 
 @PAGES.post("/connections/<connection_id>/disconnect")
 def disconnect(connection_id: str) -> AnyResponse:
     _own(connection_id)
-    _call("DELETE", f"/v1/connections/{quote(connection_id, safe='')}")
-    return redirect("/", 303)
+    return _to_receipt(_call("DELETE", _connection_path(connection_id)))
+
+
+def _to_receipt(answer: Answer) -> AnyResponse:
+    return redirect(f"/receipts/{quote(str(answer['revocation']['id']), safe='')}", 303)
+
+
+@PAGES.get("/receipts/<revocation_id>")
+def receipt(revocation_id: str) -> Response:
+    """How a withdrawal or disconnection ended; waits a little for the provider's answer."""
+    ends = time.monotonic() + _app().patience
+    while True:
+        found = next((r for r in _of_user("/v1/revocations") if r.get("id") == revocation_id), None)
+        if found is None:
+            abort(404)
+        if found.get("state") == "completed" or time.monotonic() >= ends:
+            return _page("salesapp_receipt.html", receipt=found)
+        time.sleep(0.1)
 
 
 def _own(connection_id: str) -> Answer:
     """The connection, if it is this user's: the broker knows tenants, the app knows who is logged in."""
-    found = _call("GET", f"/v1/connections/{quote(connection_id, safe='')}")
+    found = _call("GET", _connection_path(connection_id))
     return found if found.get("subject") == _user() else abort(404)

@@ -9,9 +9,28 @@ import requests
 from flask import Flask, Response, jsonify, request
 
 from broker.sandbox.salesapp import create_salesapp
+from broker.sandbox.salesapp_texts import ENGLISH, INDONESIAN
 from broker.sandbox.serve import Running
 
 CONSENT = "https://broker.example/connect/TICKET-1"
+
+
+ENDED = {
+    "id": "con_1",
+    "ended": "connection",
+    "provider": "google",
+    "provider_outcome": "confirmed",
+    "attempts": 1,
+    "last_error": None,
+    "shredded_at": "2026-11-25T00:18:02.000Z",
+}
+RECEIPT = {
+    "id": "rev_1",
+    "requested_at": "2026-11-25T00:18:00.000Z",
+    "effective_at": "2026-11-25T00:18:01.000Z",
+    "connections": [ENDED],
+    "state": "completed",
+}
 
 
 @dataclass
@@ -22,9 +41,10 @@ class Broker:
     confirmed: tuple[dict[str, Any], int] = ({"connection": {"id": "con_1"}}, 200)
     state: str = "active"
     records: tuple[dict[str, Any], int] = (
-        {"records": [{"name": "Dewi <b>", "emails": [{"value": "dewi@example.org"}]}]},
+        {"records": [{"type": "contact", "name": "Dewi <b>", "emails": [{"value": "dewi@example.org"}]}]},
         200,
     )
+    receipts: list[dict[str, Any]] = field(default_factory=lambda: [dict(RECEIPT)])
 
     def app(self) -> Flask:
         app = Flask(__name__)
@@ -44,8 +64,11 @@ class Broker:
             return jsonify(self.confirmed[0]), self.confirmed[1]
         if "/records/" in path:
             return jsonify(self.records[0]), self.records[1]
+        if path == "v1/revocations":
+            mine = request.args["tenant"] == "demo" and request.args["subject"] == "ani"
+            return jsonify(items=self.receipts if mine else [])
         if request.method == "DELETE":
-            return jsonify(revocation={}), 202
+            return jsonify(revocation=RECEIPT), 202
         return jsonify({"items": [self._connection()]} if path == "v1/connections" else self._connection())
 
     def _connection(self) -> dict[str, Any]:
@@ -56,7 +79,8 @@ class Broker:
             "subject": "ani",
             "provider": "google",
             "state": self.state,
-            "account": account,
+            "created_at": "2026-11-25T00:17:00.000Z",
+            "account": None if self.state == "revoked" else account,
             "grants": grants,
         }
 
@@ -81,7 +105,7 @@ def broker() -> Broker:
 @pytest.fixture
 def browser(broker: Broker) -> Iterator[Browser]:
     with Running(broker.app()) as peer:
-        app = create_salesapp(peer.url, "client", "CLIENT-SECRET-1", public_url="http://sales.example")
+        app = create_salesapp(peer.url, "client", "CLIENT-SECRET-1", public_url="http://sales.example", patience=0.2)
         with Running(app) as running:
             browser = Browser(running.url)
             yield browser
@@ -129,13 +153,33 @@ def test_the_connection_shows_its_records_escaped(browser: Browser) -> None:
     page = browser.get("/connections/con_1").text
     assert "Dewi &lt;b&gt;" in page
     assert "dewi@example.org" in page
-    assert "Withdraw contacts" in page
-    assert "Disconnect" in page
+    assert '<button name="connector" value="google_contacts">' in page
+    assert "End this connection" in page
+
+
+@pytest.mark.parametrize(
+    ("record", "shown"),
+    [
+        ({"type": "event", "title": "Visit", "start": {"date_time": "2026-12-03T09:00:00+07:00"}}, "2026-12-03 09:00"),
+        ({"type": "event", "title": "Stock-taking", "start": {"date": "2026-12-31"}}, "2026-12-31"),
+        ({"type": "something_new", "id": "RECORD-1"}, "RECORD-1"),
+    ],
+)
+def test_records_of_each_type_are_shown(broker: Broker, browser: Browser, record: dict[str, Any], shown: str) -> None:
+    broker.records = ({"records": [record]}, 200)
+    assert f"<td>{shown}</td>" in browser.get("/connections/con_1").text
+
+
+def test_an_ended_connection_offers_nothing_to_end(broker: Broker, browser: Browser) -> None:
+    broker.state = "revoked"
+    page = browser.get("/connections/con_1").text
+    assert "Google, 2026-11-25 00:17" in page
+    assert "<button" not in page
 
 
 def test_refused_records_say_why(broker: Broker, browser: Browser) -> None:
     broker.records = ({"code": "grant_withdrawn", "status": 403}, 403)
-    assert "grant_withdrawn (403)" in browser.get("/connections/con_1").text
+    assert "<code>grant_withdrawn</code> (403)" in browser.get("/connections/con_1").text
 
 
 def test_a_connection_of_another_user_is_not_shown_nor_ended(broker: Broker, browser: Browser) -> None:
@@ -150,8 +194,36 @@ def test_a_connection_of_another_user_is_not_shown_nor_ended(broker: Broker, bro
     [("withdraw", "/v1/connections/con_1/grants/google_contacts"), ("disconnect", "/v1/connections/con_1")],
 )
 def test_withdraw_and_disconnect_call_the_broker(broker: Broker, browser: Browser, button: str, path: str) -> None:
-    assert browser.post(f"/connections/con_1/{button}").status_code == 303
+    answer = browser.post(f"/connections/con_1/{button}", data={"connector": "google_contacts"})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/receipts/rev_1")
     assert broker.calls[-1][:2] == ("DELETE", path)
+
+
+def test_the_receipt_says_how_it_ended(browser: Browser) -> None:
+    page = browser.get("/receipts/rev_1").text
+    assert "confirmed that it is gone" in page
+    assert "2026-11-25 00:18 UTC" in page
+    assert "menegaskan bahwa izin sudah dihapus" in browser.get("/receipts/rev_1?lang=id").text
+
+
+def test_a_withdrawal_is_no_business_of_the_provider(broker: Broker, browser: Browser) -> None:
+    broker.receipts[0]["connections"] = [{**ENDED, "ended": "grant", "connector": "google_contacts"}]
+    page = browser.get("/receipts/rev_1").text
+    assert "reading by Google contacts" in page
+    assert "The provider" not in page
+
+
+def test_a_receipt_in_progress_is_shown_as_that(broker: Broker, browser: Browser) -> None:
+    broker.receipts[0] |= {"state": "in_progress"}
+    broker.receipts[0]["connections"] = [{**ENDED, "provider_outcome": "pending", "shredded_at": None}]
+    page = browser.get("/receipts/rev_1").text
+    assert "has not answered yet" in page
+    assert "Look again" in page
+
+
+def test_a_receipt_of_another_user_is_not_shown(browser: Browser) -> None:
+    browser.post("/user", data={"user": "budi"})
+    assert browser.get("/receipts/rev_1").status_code == 404
 
 
 def test_a_form_of_another_site_is_refused(broker: Broker, browser: Browser) -> None:
@@ -163,9 +235,19 @@ def test_a_form_of_another_site_is_refused(broker: Broker, browser: Browser) -> 
 def test_both_languages_are_spoken_and_kept(browser: Browser) -> None:
     page = browser.get("/?lang=id").text
     assert '<html lang="id">' in page
-    assert "Hubungkan kontak dan kalender Google" in page
+    assert "Hubungkan Google" in page
     assert "Koneksi Anda" in browser.get("/").text
-    assert "Connect Google contacts and calendar" in browser.get("/?lang=en").text
+    assert "Connect Google" in browser.get("/?lang=en").text
+
+
+def test_the_browsers_language_is_the_first_guess(browser: Browser) -> None:
+    browser.http.headers["Accept-Language"] = "id-ID,id;q=0.9,en;q=0.5"
+    assert '<html lang="id">' in browser.get("/").text
+
+
+def test_both_languages_say_the_same_things() -> None:
+    assert INDONESIAN.keys() == ENGLISH.keys()
+    assert [name for name, text in INDONESIAN.items() if not text.strip()] == []
 
 
 def test_a_broker_that_is_away_is_told_to_the_user() -> None:
