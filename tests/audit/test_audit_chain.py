@@ -1,4 +1,4 @@
-"""The audit: one entry a state change, in its own transaction, in a chain that shows every tampering (I10, PRV-24…30)."""
+"""The audit: an entry for each state change, in its own transaction, in a chain that shows tampering (I10, PRV-24)."""
 
 import json
 from collections.abc import Callable
