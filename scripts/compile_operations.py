@@ -46,8 +46,11 @@ def parameter(given: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def compiled(document: dict[str, Any]) -> dict[str, Any]:
-    """The table of one discovery document. Scopes and scope sets stand there once, and are referred to by number."""
+def compiled(document: dict[str, Any], source: str) -> dict[str, Any]:
+    """The table of one discovery document. Scopes and scope sets stand there once, and are referred to by number.
+
+    `source`: where the document was taken from.
+    """
     root = urlsplit(document["rootUrl"])
     base = root.path + document["servicePath"]
     listed = {name: method for name, method in sorted(methods(document)) if method.get("scopes")}
@@ -57,7 +60,7 @@ def compiled(document: dict[str, Any]) -> dict[str, Any]:
         "api": document["name"],
         "version": document["version"],
         "revision": document["revision"],
-        "source": f"{PACKAGE} {version(PACKAGE)}",
+        "source": source,
         "origin": f"https://{root.netloc}",
         "scopes": scopes,
         "sets": [[scopes.index(scope) for scope in members] for members in sets],
@@ -80,10 +83,10 @@ def entry(base: str, method: dict[str, Any], number: int) -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("api", nargs="+", help="name.version of a discovery document, like people.v1")
-    documents = files("googleapiclient.discovery_cache").joinpath("documents")
+    documents, source = files("googleapiclient.discovery_cache").joinpath("documents"), f"{PACKAGE} {version(PACKAGE)}"
     FOLDER.mkdir(exist_ok=True)
     for api in parser.parse_args().api:
-        table = compiled(json.loads(documents.joinpath(f"{api}.json").read_text()))
+        table = compiled(json.loads(documents.joinpath(f"{api}.json").read_text()), source)
         (FOLDER / f"{api}.json").write_text(json.dumps(table, indent=1) + "\n")
         print(f"{api}: {len(table['methods'])} methods, {len(table['sets'])} scope sets, revision {table['revision']}")
     return 0

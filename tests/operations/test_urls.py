@@ -1,0 +1,168 @@
+"""`Operation.url`: the one URL of checked parameters, and what is refused instead (docs/facts/security.md §6)."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from broker.errors import OperationDenied
+from broker.operations import Catalog, Operation, Parameter
+
+ORIGIN = "https://api.example"
+PLAIN = Parameter()
+
+
+def operation(template: str, method: str = "GET", flat: str = "", **parameters: Parameter) -> Operation:
+    return Operation("shop.orders.list", method, ORIGIN, template, frozenset({"orders"}), parameters, flat)
+
+
+def in_path(**other: object) -> Parameter:
+    return Parameter(location="path", required=True, **other)
+
+
+ONE = operation("/v1/orders/{order}/items", order=in_path(), q=PLAIN)
+NAMED = operation(
+    "/v1/{+name}/items", flat="/v1/orders/{orderId}/items", name=in_path(pattern=r"^orders/[^/]+$"), q=PLAIN
+)
+QUERY = operation(
+    "/v1/orders",
+    q=PLAIN,
+    state=Parameter(choices=frozenset({"open", "paid"})),
+    many=Parameter(repeated=True),
+    size=Parameter(kind="integer", minimum=1, maximum=500),
+    number=Parameter(kind="integer"),
+    deep=Parameter(kind="boolean"),
+    code=Parameter(pattern=r"^[a-z]+$"),
+)
+
+
+@pytest.mark.parametrize(
+    ("called", "values", "expected"),
+    [
+        (ONE, {"order": "o1"}, "/v1/orders/o1/items"),
+        (ONE, {"order": ["o1"]}, None),
+        (ONE, {"order": "a b?c#d&e=f:g@h"}, "/v1/orders/a%20b%3Fc%23d%26e%3Df%3Ag%40h/items"),
+        (ONE, {"order": "...", "q": "x"}, "/v1/orders/.../items?q=x"),
+        (NAMED, {"name": "orders/o:1"}, "/v1/orders/o%3A1/items"),
+        (QUERY, {}, "/v1/orders"),
+        (QUERY, {"q": ""}, "/v1/orders?q="),
+        (QUERY, {"q": "a&b=c#d/e?f é"}, "/v1/orders?q=a%26b%3Dc%23d%2Fe%3Ff%20%C3%A9"),
+        (QUERY, {"q": "../..%2f"}, "/v1/orders?q=..%2F..%252f"),
+        (QUERY, {"many": ["a", "b"], "q": "c"}, "/v1/orders?many=a&many=b&q=c"),
+        (QUERY, {"many": "a"}, "/v1/orders?many=a"),
+        (QUERY, {"size": "500", "state": "paid", "deep": "true"}, "/v1/orders?size=500&state=paid&deep=true"),
+        (QUERY, {"number": "-7"}, "/v1/orders?number=-7"),
+    ],
+)
+def test_the_url_is_exactly_this(called: Operation, values: dict[str, str | Sequence[str]], expected: str | None):
+    if expected is None:
+        with pytest.raises(OperationDenied):
+            called.url(values)
+    else:
+        assert called.url(values) == ORIGIN + expected
+
+
+@pytest.mark.parametrize(
+    ("called", "values"),
+    [
+        (QUERY, {"unknown": "1"}),
+        (QUERY, {"": "1"}),
+        (QUERY, {"Q": "1"}),
+        (QUERY, {"q[]": "1"}),
+        (QUERY, {"access_token": "t"}),
+        (QUERY, {"key": "t"}),
+        (QUERY, {"alt": "media"}),
+        (QUERY, {"fields": "*"}),
+        (QUERY, {"$.xgafv": "1"}),
+        (QUERY, {"q": ["a", "b"]}),
+        (QUERY, {"q": []}),
+        (QUERY, {"state": "OPEN"}),
+        (QUERY, {"state": ""}),
+        (QUERY, {"many": ["a", "b\n"]}),
+        (QUERY, {"size": "0"}),
+        (QUERY, {"size": "501"}),
+        (QUERY, {"size": "-1"}),
+        (QUERY, {"size": "1.0"}),
+        (QUERY, {"size": "1e2"}),
+        (QUERY, {"size": " 1"}),
+        (QUERY, {"size": "+1"}),
+        (QUERY, {"size": "0x1"}),
+        (QUERY, {"size": "١"}),
+        (QUERY, {"size": ""}),
+        (QUERY, {"number": "1" * 20}),
+        (QUERY, {"deep": "True"}),
+        (QUERY, {"deep": "1"}),
+        (QUERY, {"code": "ab1"}),
+        (QUERY, {"code": "ab\n"}),
+        (QUERY, {"q": "a\x00b"}),
+        (QUERY, {"q": "a\rb"}),
+        (QUERY, {"q": "a\x7fb"}),
+        (QUERY, {"q": "\ud800"}),
+        (ONE, {}),
+        (ONE, {"order": ""}),
+        (ONE, {"order": []}),
+        (ONE, {"order": ["a", "b"]}),
+        (ONE, {"order": "."}),
+        (ONE, {"order": ".."}),
+        (ONE, {"order": "a/b"}),
+        (ONE, {"order": "a\\b"}),
+        (ONE, {"order": "a;b"}),
+        (ONE, {"order": "%2e%2e"}),
+        (ONE, {"order": "a%"}),
+        (ONE, {"order": "a\tb"}),
+        (ONE, {"order": "．．"}),
+        (ONE, {"order": "a\u202eb"}),
+        (ONE, {"order": "caf\u00e9"}),
+        (NAMED, {"name": "orders/o1/items"}),
+        (NAMED, {"name": "orders/.."}),
+        (NAMED, {"name": "orders/"}),
+        (NAMED, {"name": "orders"}),
+        (NAMED, {"name": "people/o1"}),
+        (NAMED, {"name": "x/orders/o1"}),
+        (NAMED, {"name": "orders/o1\n"}),
+        (NAMED, {"name": "orders/%2e"}),
+        (NAMED, {"q": "o1"}),
+    ],
+)
+def test_a_parameter_that_is_unknown_missing_or_not_of_its_kind_is_denied(
+    called: Operation, values: dict[str, str | Sequence[str]]
+):
+    with pytest.raises(OperationDenied) as denied:
+        called.url(values)
+    assert denied.value.status == 403
+
+
+def test_several_segments_are_checked_one_by_one_where_no_pattern_bounds_them():
+    anywhere = operation("/v1/{+name}", name=in_path())
+    assert anywhere.url({"name": "a/b"}) == f"{ORIGIN}/v1/a/b"
+    for name in ("a//b", "/a", "a/", "a/../b", "a/./b", ""):
+        with pytest.raises(OperationDenied):
+            anywhere.url({"name": name})
+
+
+def test_a_template_variable_that_is_no_parameter_is_never_filled():
+    broken = operation("/v1/orders/{order}")
+    with pytest.raises(OperationDenied):
+        broken.url({})
+    with pytest.raises(OperationDenied):
+        broken.url({"order": "o1"})
+
+
+def test_a_required_parameter_that_is_repeated_needs_a_value():
+    batch = operation("/v1/orders:batch", ids=Parameter(required=True, repeated=True))
+    with pytest.raises(OperationDenied):
+        batch.url({"ids": []})
+    assert batch.url({"ids": ["a", "b"]}) == f"{ORIGIN}/v1/orders:batch?ids=a&ids=b"
+
+
+def test_a_refusal_does_not_repeat_the_value():
+    with pytest.raises(OperationDenied) as denied:
+        QUERY.url({"size": "SECRET-1"})
+    assert "SECRET-1" not in denied.value.detail
+
+
+def test_an_operation_that_is_not_listed_is_denied_by_id():
+    catalog = Catalog([ONE])
+    assert catalog.operation("shop.orders.list") is ONE
+    for unknown in ("shop.orders", "shop.orders.listall", "SHOP.orders.list", ""):
+        with pytest.raises(OperationDenied):
+            catalog.operation(unknown)

@@ -1,0 +1,143 @@
+"""The decision as a table: what one connector may see, and why not the rest."""
+
+import pytest
+
+from broker.contract import Reads
+from broker.scopes import (
+    Denied,
+    Permitted,
+    Withheld,
+    cut,
+    decide,
+    effective,
+    missing,
+    needed,
+    opened,
+    optional_scopes,
+    required_scopes,
+)
+
+TABLE = {
+    "start": ("busy", "events"),
+    "title": ("events", "all"),
+    "guests": ("events", "all"),
+    "notes": ("notes",),
+    "nothing": (),
+}
+READS = Reads("events", required=("start",), optional=("title", "notes"))
+ACCEPTED = frozenset({"busy", "events", "all"})
+CONSENTED = ("start", "title", "notes")
+
+
+def decided(*scopes: str, reads: Reads = READS, accepted: frozenset[str] = ACCEPTED, consented=CONSENTED):
+    return decide(reads, TABLE, accepted, frozenset(scopes), consented)
+
+
+def test_what_the_scopes_open_is_permitted_in_the_connectors_order():
+    assert decided("events", "notes") == Permitted(("start", "title", "notes"))
+
+
+def test_a_field_whose_scope_is_missing_is_withheld_with_the_least_scope_that_opens_it():
+    assert decided("busy") == Permitted(("start",), (Withheld("title", ("events",)), Withheld("notes", ("notes",))))
+
+
+def test_without_a_required_fields_scope_the_call_is_denied():
+    assert decided("notes") == Denied(("busy",))
+
+
+def test_no_scope_at_all_is_a_denial():
+    assert decided() == Denied(("busy",))
+
+
+def test_an_operation_that_accepts_none_of_the_scopes_is_denied():
+    assert decided("busy", accepted=frozenset({"events"})) == Denied(("busy",))
+
+
+def test_an_operation_that_accepts_no_scope_is_denied():
+    assert decided("busy", "events", "all", accepted=frozenset()) == Denied(("busy",))
+
+
+def test_a_field_that_the_consent_page_did_not_name_is_withheld_though_a_scope_opens_it():
+    assert decided("events", consented=("start", "notes")).withheld[0] == Withheld("title", ())
+
+
+def test_a_required_field_that_the_consent_page_did_not_name_is_a_denial():
+    assert decided("events", consented=("title", "notes")) == Denied(("busy",))
+
+
+def test_a_grant_that_names_no_field_is_a_denial():
+    assert decided("events", consented=()) == Denied(("busy",))
+
+
+def test_a_field_that_nobody_lists_is_withheld_and_no_scope_opens_it():
+    reads = Reads("events", required=("start",), optional=("secret",))
+    assert decided("events", "all", reads=reads, consented=("start", "secret")) == Permitted(
+        ("start",), (Withheld("secret", ()),)
+    )
+
+
+def test_a_field_that_no_scope_opens_is_withheld():
+    reads = Reads("events", required=("start",), optional=("nothing",))
+    assert decided("events", reads=reads, consented=("start", "nothing")).withheld == (Withheld("nothing", ()),)
+
+
+def test_a_required_field_that_nobody_lists_is_a_denial():
+    reads = Reads("events", required=("start", "secret"))
+    assert isinstance(decided("events", "all", reads=reads, consented=("start", "secret")), Denied)
+
+
+def test_a_connector_with_no_required_field_is_denied_where_nothing_is_open():
+    reads = Reads("events", required=(), optional=("notes", "title"))
+    assert decided("busy", reads=reads) == Denied(("events", "notes"))
+
+
+def test_only_what_both_the_provider_and_the_grant_have_is_effective():
+    assert effective(["a", "b"], ["b", "c"]) == {"b"}
+
+
+def test_a_missing_grant_leaves_nothing_effective():
+    assert effective(["a", "b"], []) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ((), ()),
+        (("start",), ("busy",)),
+        (("start", "title"), ("events",)),
+        (("title", "start"), ("events",)),
+        (("start", "title", "notes"), ("events", "notes")),
+        (("nothing", "secret"), ()),
+    ],
+)
+def test_the_least_scopes_are_asked_for(fields: tuple[str, ...], expected: tuple[str, ...]):
+    assert needed(fields, TABLE) == expected
+
+
+def test_a_scope_that_a_later_choice_makes_superfluous_is_not_asked_for():
+    assert needed(("one", "two"), {"one": ("a", "b"), "two": ("b", "c")}) == ("b",)
+
+
+def test_two_fields_with_the_same_openers_in_another_order_ask_alike_whoever_comes_first():
+    table = {"one": ("a", "b"), "two": ("b", "a")}
+    assert needed(("one", "two"), table) == needed(("two", "one"), table)
+
+
+def test_optional_scopes_are_those_that_the_required_ones_leave_closed():
+    assert required_scopes(READS, TABLE) == ("busy",)
+    assert optional_scopes(READS, TABLE) == ("events", "notes")
+
+
+def test_missing_scopes_name_what_is_closed_alone():
+    assert missing(("start", "title"), TABLE, frozenset({"busy"})) == ("events",)
+    assert missing(("start",), TABLE, frozenset({"events"})) == ()
+
+
+def test_a_field_without_a_row_is_never_open():
+    assert not opened("secret", TABLE, frozenset({"busy", "events", "notes", "all"}))
+
+
+def test_a_cut_record_has_its_identity_and_the_permitted_fields_alone():
+    raw = {"id": "e1", "start": 1, "title": "t", "secret": "s", "Start": 2}
+    assert cut(raw, "id", ("start", "notes")) == {"id": "e1", "start": 1}
+    assert raw == {"id": "e1", "start": 1, "title": "t", "secret": "s", "Start": 2}
