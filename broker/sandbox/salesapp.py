@@ -46,7 +46,8 @@ def create_salesapp(
 ) -> Flask:
     """`public_url`: where browsers see this app; `<public_url>/return` must be registered as the client's return URL.
 
-    `patience`: seconds that a receipt is awaited before it is shown as it is. The client needs the broker scopes connect, connections:read, records:read and revoke.
+    The client needs the broker scopes connect, connections:read, records:read and revoke. `patience`: seconds that a
+    receipt is awaited before it is shown as it is.
     """
     app = Flask(__name__)
     api = BrokerApi(broker_url, client_id, client_secret)
