@@ -122,6 +122,7 @@ def _check(claims: Mapping[str, Any], issuers: tuple[str, ...], client_id: str, 
         nonce is None or claims.get("nonce") == nonce,
         _seconds(claims.get("exp")) > now - LEEWAY,
         _seconds(claims.get("iat")) < now + LEEWAY,
+        _seconds(claims.get("nbf", 0)) < now + LEEWAY,
         isinstance(claims.get("sub"), str) and 0 < len(claims["sub"]) <= 255,
     )
     if not all(checks):

@@ -77,7 +77,7 @@ def status(broker: Broker, caller: Caller, session_id: str) -> str:
     """A session's status, to the client that made it. Raises `NotFound`."""
     with broker.database.read() as session:
         row = _own(session, caller, session_id)
-    over = row.status in ("open", "pending") and row.expires_at <= broker.clock()
+    over = row.status in ("open", "pending") and row.expires_at <= broker.clock() and not row.exchange_began_at
     return "expired" if over else row.status
 
 

@@ -24,7 +24,8 @@ def _receive() -> None:
     g.began = time.monotonic()
     g.request_id = secrets.token_hex(8)
     logs.begin_request(g.request_id, request.headers.get("traceparent", ""))
-    if request.script_root or not str(request.environ.get("RAW_URI", "/")).startswith("/"):
+    unplain = request.script_root or not str(request.environ.get("RAW_URI", "/")).startswith("/")
+    if unplain or "\0" in request.path:  # PostgreSQL holds no NUL: asked for one, it fails
         raise InvalidRequest("The request target is malformed.", status=400)
 
 
