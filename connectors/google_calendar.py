@@ -3,11 +3,14 @@
 from typing import Any
 
 from broker.contract import Connector, RawRecord, Reads, Record
-from connectors.records import EVENT, entries, present, text
+from connectors.records import EVENT, entries, present, text, texts
 
 
 def convert(raw: RawRecord) -> Record:
-    """One event. A cancelled one (also an exception of a series) counts as deleted."""
+    """One event. A cancelled one (also an exception of a series) counts as deleted.
+
+    A series is one event with its `recurrence` (RFC 5545 lines); what departs from it names its `series`.
+    """
     fields = present(
         (
             ("title", text(raw, "summary")),
@@ -17,8 +20,9 @@ def convert(raw: RawRecord) -> Record:
             ("start", _moment(raw.get("start"))),
             ("end", _moment(raw.get("end"))),
             ("series", text(raw, "recurringEventId")),
+            ("recurrence", texts(raw.get("recurrence"))),
             ("organizer", text(raw, "organizer", "email")),
-            ("attendees", [_attendee(value) for value in entries(raw.get("attendees"))]),
+            ("attendees", [one for value in entries(raw.get("attendees")) if (one := _attendee(value))]),
             ("updated_at", text(raw, "updated")),
         )
     )
@@ -48,6 +52,7 @@ CONNECTOR = Connector(
         optional=(
             "transparency",
             "recurringEventId",
+            "recurrence",
             "description",
             "location",
             "attendees",

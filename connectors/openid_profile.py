@@ -17,7 +17,8 @@ def convert(raw: RawRecord) -> Record:
     }
     fields = present((ours, text(raw, theirs)) for ours, theirs in names.items())
     if "email_verified" in raw:
-        fields["email_verified"] = raw["email_verified"] in (True, "true")
+        said = raw["email_verified"]
+        fields["email_verified"] = said is True or said == "true"
     return {"id": raw["sub"], "type": "profile", "deleted": False, **fields}
 
 

@@ -66,6 +66,7 @@ EVENT = schema(
         "start": MOMENT,
         "end": MOMENT,
         "series": TEXT,
+        "recurrence": {"type": "array", "items": TEXT},
         "organizer": TEXT,
         "attendees": {
             "type": "array",
@@ -103,6 +104,11 @@ def text(source: Any, *path: str) -> str | None:  # noqa: ANN401 - any JSON
 def entries(source: Any) -> list[Mapping[str, Any]]:  # noqa: ANN401
     """The objects of a list; nothing where it is no list."""
     return [item for item in source if isinstance(item, Mapping)] if isinstance(source, list) else []
+
+
+def texts(source: Any) -> list[str]:  # noqa: ANN401
+    """The texts of a list; nothing where it is no list."""
+    return [item for item in source if isinstance(item, str) and item] if isinstance(source, list) else []
 
 
 def present(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,0 +1,168 @@
+"""What every connector must do: a pure function from whatever it is passed to a valid record."""
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from broker.app import load_connectors
+from broker.contract import Connector, Record
+from broker.providers import built_in
+from broker.providers.base import Resource
+from broker.providers.openid import OpenIDProvider
+from tests.records.raw import CLAIMS, EVENT, PERSON, disturbed, json_values
+
+CONNECTORS = sorted(load_connectors().values(), key=lambda connector: connector.name)
+FULL = {"google_contacts": PERSON, "google_calendar": EVENT, "openid_profile": CLAIMS}
+DELETED = {
+    "google_contacts": {"resourceName": "people/c31", "metadata": {"deleted": True}},
+    "google_calendar": {"id": "call1", "status": "cancelled"},
+}
+SOURCE = {"provider": "google", "account": "108"}
+each_connector = pytest.mark.parametrize("connector", CONNECTORS, ids=lambda connector: connector.name)
+
+
+def identity(connector: Connector) -> str:
+    return resource(connector, connector.reads.resource).identity
+
+
+def resource(connector: Connector, name: str) -> Resource:
+    provider = built_in().get(connector.provider) or OpenIDProvider("idp")
+    return provider.resources[name]
+
+
+def full(connector: Connector, fields: tuple[str, ...] | None = None) -> dict[str, Any]:
+    """A whole raw record, cut to what the connector reads or to `fields`."""
+    kept = {identity(connector), *(connector.reads.fields if fields is None else fields)}
+    return {name: value for name, value in copy.deepcopy(FULL[connector.name]).items() if name in kept}
+
+
+def is_valid(connector: Connector, record: Record) -> None:
+    Draft202012Validator(connector.schema).validate({**record, "source": SOURCE})
+
+
+@each_connector
+def test_every_connector_has_a_whole_record_to_be_tried_with(connector: Connector):
+    assert set(connector.reads.fields) <= {*FULL[connector.name], identity(connector)}
+
+
+@each_connector
+def test_a_whole_record_becomes_a_valid_one_that_uses_every_field(connector: Connector):
+    whole = connector.convert(full(connector))
+    is_valid(connector, whole)
+    assert whole["type"] == connector.type
+    for field in set(connector.reads.fields) - {identity(connector)}:
+        less = full(connector)
+        del less[field]
+        assert connector.convert(less) != whole, f"{field} is asked for and not used"
+
+
+@each_connector
+def test_with_any_one_field_withheld_the_record_is_valid(connector: Connector):
+    for field in set(connector.reads.fields) - {identity(connector)}:
+        less = full(connector)
+        del less[field]
+        is_valid(connector, connector.convert(less))
+
+
+@each_connector
+def test_with_the_required_fields_alone_the_record_is_valid(connector: Connector):
+    is_valid(connector, connector.convert(full(connector, connector.reads.required)))
+
+
+@each_connector
+def test_with_nothing_but_its_identity_the_record_is_valid(connector: Connector):
+    is_valid(connector, connector.convert(full(connector, ())))
+
+
+@pytest.mark.parametrize("name", DELETED)
+def test_a_deleted_record_says_so_and_is_valid(name: str):
+    connector = load_connectors()[name]
+    record = connector.convert(DELETED[name])
+    is_valid(connector, record)
+    assert record["deleted"] is True
+    assert record == {"id": record["id"], "type": connector.type, "deleted": True} | (
+        {"status": "cancelled"} if name == "google_calendar" else {}
+    )
+
+
+@each_connector
+def test_the_same_input_twice_gives_the_same_output_and_stays_as_it_was(connector: Connector):
+    raw = full(connector)
+    before = copy.deepcopy(raw)
+    assert connector.convert(raw) == connector.convert(raw)
+    assert raw == before
+
+
+@each_connector
+@settings(max_examples=50)
+@given(data=st.data())
+def test_whatever_a_provider_sends_becomes_a_valid_record(connector: Connector, data: st.DataObject):
+    raw = data.draw(disturbed(full(connector)).filter(lambda value: isinstance(value, dict)))
+    raw = {name: value for name, value in raw.items() if name in connector.reads.fields}
+    record = connector.convert({**raw, identity(connector): "one"})
+    is_valid(connector, record)
+    assert record["id"] == "one"
+
+
+@each_connector
+@settings(max_examples=50)
+@given(data=st.data())
+def test_any_json_in_any_field_becomes_a_valid_record(connector: Connector, data: st.DataObject):
+    fields = set(connector.reads.fields) - {identity(connector)}
+    raw = data.draw(st.fixed_dictionaries({}, optional=dict.fromkeys(sorted(fields), json_values)))
+    is_valid(connector, connector.convert({**raw, identity(connector): "one"}))
+
+
+@each_connector
+@pytest.mark.parametrize("language", ["en", "id"])
+def test_the_consent_page_has_a_name_for_the_connector_and_each_field_it_reads(connector: Connector, language: str):
+    assert connector.titles[language]
+    for reads in filter(None, (connector.reads, connector.choices)):
+        titles = resource(connector, reads.resource).titles
+        missing = [field for field in reads.fields if not titles.get(field, {}).get(language)]
+        assert not missing
+
+
+@pytest.mark.parametrize("language", ["en", "id"])
+def test_every_field_that_a_provider_lists_has_a_name_for_people(language: str):
+    for provider in (*built_in().values(), OpenIDProvider("idp")):
+        for listed in provider.resources.values():
+            assert [field for field in listed.fields if not listed.titles.get(field, {}).get(language)] == []
+
+
+@each_connector
+def test_a_connector_reads_nothing_twice(connector: Connector):
+    assert len(set(connector.reads.fields)) == len(connector.reads.fields)
+
+
+def test_the_primary_value_of_a_contact_comes_first():
+    record = load_connectors()["google_contacts"].convert(PERSON)
+    assert record["name"] == "Dewi Putri"
+    assert [email["value"] for email in record["emails"]] == ["dewi@example.org", "old@example.org"]
+    assert record["updated_at"] == "2026-11-01T02:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("raw", "busy"),
+    [({"transparency": "transparent"}, False), ({"transparency": "opaque"}, True), ({}, True)],
+)
+def test_an_event_is_busy_unless_it_says_otherwise(raw: dict[str, str], busy: bool):
+    assert load_connectors()["google_calendar"].convert({"id": "e", "status": "confirmed", **raw})["busy"] is busy
+
+
+def test_a_whole_day_and_a_moment_are_told_apart():
+    record = load_connectors()["google_calendar"].convert(EVENT)
+    assert record["start"] == {"date_time": "2026-12-02T09:00:00+07:00", "time_zone": "Asia/Jakarta"}
+    assert record["end"] == {"date": "2026-12-03"}
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"), [(True, True), ("true", True), (False, False), ("false", False), (1, False), (None, False)]
+)
+def test_an_address_is_verified_only_if_the_provider_says_so(said: object, expected: bool):
+    record = load_connectors()["openid_profile"].convert({"sub": "s", "email_verified": said})
+    assert record["email_verified"] is expected
