@@ -182,8 +182,15 @@ class SalesApp:
         return browser.come_back(self.callback(*connectors, browser=browser, **how))
 
     def connect(self, *connectors: str, **how: Any) -> dict[str, Any]:
-        """Connect and confirm; the connection."""
+        """Connect and confirm; the connection. Google gives lasting access only with a consent: where it asked for
+        none, the user goes there a second time (contract §3, `consent_again`)."""
+        at_google = {name: how[name] for name in ("account", "without") if name in how}
+        connectors = connectors or ("google_contacts", "google_calendar")
         answer = self.confirm(self.pending(*connectors, **how))
+        if answer.status_code == 409 and answer.json()["code"] == "consent_again":
+            browser = Browser()
+            callback = browser.at_google(browser.approve(answer.json()["url"], connectors), **at_google)
+            answer = self.confirm(browser.come_back(callback))
         assert answer.status_code == 200, answer.text
         return dict(answer.json()["connection"])
 
