@@ -14,6 +14,7 @@ from broker import __version__
 from broker.commands.audit import audit
 from broker.commands.keys import keys
 from broker.commands.looking import doctor, explain
+from broker.commands.sandbox import sandbox
 from broker.errors import BrokerError, ConfigurationError
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print facts as JSON.")
@@ -97,18 +98,6 @@ def work(once: bool) -> None:
 
 
 @cli.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=9000, show_default=True)
-def sandbox(port: int) -> None:
-    """Play the providers on loopback, and print the BROKER_ORIGINS to use."""
-    from broker.sandbox.serve import serve as serve_sandbox
-
-    def ready(origins: str) -> None:
-        click.echo(f"BROKER_ORIGINS={origins}")
-
-    serve_sandbox(port, ready=ready)
-
-
-@cli.command()
 @click.option("--once", is_flag=True, help="End after the walk; exit status 0 only if every step held.")
 def demo(once: bool) -> None:
     """Show the whole job on a sandbox: connect, read, refuse, withdraw, revoke."""
@@ -161,6 +150,7 @@ cli.add_command(audit)
 cli.add_command(keys)
 cli.add_command(doctor)
 cli.add_command(explain)
+cli.add_command(sandbox)
 
 
 def _check_client(
