@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select, text, update
 
 from broker.db import Database
 from broker.errors import ConfigurationError, Unavailable
@@ -85,6 +85,16 @@ def test_the_loser_of_a_race_takes_the_winners_connection_key(
         blob = counted.seal(keys, plaintext=b"REFRESH-1", **PLACE)
     assert count(database, ConnectionKey) == 1
     assert opened(database, vault_with(K1), blob) == b"REFRESH-1"
+
+
+def test_a_key_that_the_database_refuses_seals_nothing(sqlite: Database, vault: Vault) -> None:
+    """For another reason than a rival's key, which would be there to be taken."""
+    with sqlite.write() as keys:
+        keys.execute(text("CREATE TRIGGER no BEFORE INSERT ON tenant_keys BEGIN SELECT RAISE(ABORT, 'no'); END"))
+        with pytest.raises(Undecryptable) as caught:
+            vault.new_key(keys, **MINE)
+    assert caught.value.reason == "no tenant key"
+    assert count(sqlite, ConnectionKey) == 0
 
 
 RACED = [f"tenant-{number}" for number in range(20)]
@@ -361,6 +371,7 @@ def test_forked_workers_never_draw_a_salt_twice(sqlite: Database, sqlite_url: st
     """CRY-10: one vault, used before the fork, goes on in eight workers."""
     global _forked
     sealed(sqlite, vault)
+    sqlite.dispose()  # no connection to a database may go through a fork
     _forked = (sqlite_url, vault)
     with multiprocessing.get_context("fork").Pool(8) as pool:
         salts = pool.map(_seal_as_worker, [1000] * 8, chunksize=1)
