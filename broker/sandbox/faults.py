@@ -43,7 +43,7 @@ class Faults:
         self._app, self._fake, self._bodies = app, fake, bodies
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """`sandbox.trickle` and `sandbox.cut` in `environ` are orders to the server."""
+        """What the server itself must do wrong goes into `sandbox.orders`, which it put into `environ`."""
         path, quirks = environ["PATH_INFO"], self._fake.quirks
         if path.startswith("/_sandbox"):
             return self._app(environ, start_response)
@@ -54,7 +54,7 @@ class Faults:
             return start_response(status, headers, *exc_info)
 
         if pace := quirks.take("trickle", path):
-            environ["sandbox.trickle"] = pace[0]
+            environ.get("sandbox.orders", {})["pace"] = pace[0]
         if delay := quirks.take("delay", path):
             time.sleep(delay[0])
         if outage := quirks.take("outage", path):
@@ -100,7 +100,7 @@ def _spoiled(app: "WSGIApplication", environ: "WSGIEnvironment", kind: str, star
     headers = [(name, value) for name, value in given if name != "Content-Length"]
     if kind == "bomb":
         headers.append(("Content-Encoding", "gzip"))
-    environ["sandbox.cut"] = kind == "cut"
+    environ.get("sandbox.orders", {})["cut"] = kind == "cut"
     start(status, [*headers, ("Content-Length", str(len(body)))])
     return [body]
 

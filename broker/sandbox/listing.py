@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 Record = dict[str, Any]
+Parameters = Mapping[str, tuple[str, ...]]
 
 PLACES = 5_000
 """Page tokens, and likewise sync tokens, that are remembered; the oldest is forgotten."""
@@ -78,10 +79,12 @@ class SyncTokenExpired(Exception):
 class Asked:
     """One listing call: the tokens apart from `parameters`, which must stay the same from call to call."""
 
-    parameters: Mapping[str, tuple[str, ...]]
+    parameters: Parameters
     size: int
     page_token: str | None = None
     sync_token: str | None = None
+    filters: Parameters = field(default_factory=dict)
+    """What must stay the same within one reading, and goes with no sync token."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,8 @@ class _Place:
     """What a page or sync token stands for."""
 
     collection: str
-    parameters: Mapping[str, tuple[str, ...]]
+    parameters: Parameters
+    filters: Parameters
     sync_token: str | None
     """The one that this reading began with; None for a full reading."""
     ids: tuple[str, ...]
@@ -154,11 +158,13 @@ class Listings:
         if order:
             found.sort(key=lambda pair: order.key(pair[1]), reverse=order.descending)
         ids = tuple(key for key, _ in found)
-        return _Place(collection.id, asked.parameters, None, ids, 0, collection.version, self._clock())
+        known = (collection.id, asked.parameters, asked.filters)
+        return _Place(*known, None, ids, 0, collection.version, self._clock())
 
     def _continued(self, collection: Collection, asked: Asked) -> _Place:
         place = _found(self._pages, asked.page_token, collection)
-        if place.parameters != asked.parameters or place.sync_token != asked.sync_token:
+        same = (place.parameters, place.filters, place.sync_token)
+        if same != (asked.parameters, asked.filters, asked.sync_token):
             raise ParametersDiffer
         return place
 
@@ -169,7 +175,7 @@ class Listings:
         if since.parameters != asked.parameters:
             raise ParametersDiffer
         ids = tuple(key for key, item in collection.items.items() if item.version > since.version)
-        return replace(since, sync_token=asked.sync_token, ids=ids, at=0, version=collection.version)
+        return replace(since, filters={}, sync_token=asked.sync_token, ids=ids, at=0, version=collection.version)
 
 
 def _found(places: Mapping[str, _Place], token: str | None, collection: Collection) -> _Place:

@@ -105,19 +105,24 @@ class BadQuirk(ValueError):
     """A quirk that is not known, or a value that it does not take; the text lists what is."""
 
 
-def parsed(given: Iterable[str]) -> dict[str, Any]:
-    """Quirks from a command line: `NAME` is on, `NAME=VALUE` holds JSON, or else the bare text."""
-    return dict(_parsed(text) for text in given)
+def parsed(given: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Quirks by provider, from a command line: `PROVIDER.NAME` is on, `PROVIDER.NAME=VALUE` holds JSON or else the bare
+    text. Raises `BadQuirk` where no provider is named."""
+    found: dict[str, dict[str, Any]] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        provider, dot, quirk = name.partition(".")
+        if not dot:
+            raise BadQuirk(f"{name}: put the provider before it, as in google.{name}")
+        found.setdefault(provider, {})[quirk] = _value(value) if equals else True
+    return found
 
 
-def _parsed(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        return name, True
+def _value(text: str) -> Any:  # noqa: ANN401 - any JSON
     try:
-        return name, json.loads(value)
+        return json.loads(text)
     except json.JSONDecodeError:
-        return name, value
+        return text
 
 
 class Quirks:

@@ -18,6 +18,7 @@ from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from werkzeug.test import run_wsgi_app
 
 from broker.sandbox import google
+from broker.sandbox.quirks import BadQuirk
 
 HOST = "127.0.0.1"
 MAX_BODY = 1024 * 1024
@@ -64,6 +65,8 @@ def serve(
     BROKER_ORIGINS. `quirks`: those on at the start, by provider. Raises `BadQuirk`, and `SystemExit` where a port is
     taken."""
     at_start = quirks or {}
+    if unknown := sorted(at_start.keys() - {played.name for played in PLAYED}):
+        raise BadQuirk(f"not played here: {', '.join(unknown)}. Played: {', '.join(p.name for p in PLAYED)}")
     running = [
         Running(played.create(quirks=at_start.get(played.name)), port and port + place)
         for place, played in enumerate(PLAYED)
@@ -148,6 +151,8 @@ class _Handler(WSGIRequestHandler):
             self.send_error(413)
             return
         self.environ = environ = self.make_environ()
+        orders: dict[str, Any] = {}
+        environ["sandbox.orders"] = orders
         environ["wsgi.input"] = io.BytesIO(self.rfile.read(int(length)))
         try:
             body, status, headers = run_wsgi_app(self.server.app, environ, buffered=True)
@@ -159,10 +164,10 @@ class _Handler(WSGIRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
-            self._send(b"".join(body), environ.get("sandbox.trickle", 0.0), cut=environ.get("sandbox.cut", False))
+            self._send(b"".join(body), **orders)
         self.wfile.flush()
 
-    def _send(self, body: bytes, pace: float, *, cut: bool) -> None:
+    def _send(self, body: bytes, *, pace: float = 0.0, cut: bool = False) -> None:
         """`pace`: seconds between one byte and the next. `cut`: lose the connection in the middle."""
         body = body[: len(body) // 2] if cut else body
         for at in range(len(body) if pace else 0):

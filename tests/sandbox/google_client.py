@@ -102,9 +102,33 @@ class Client:
     def control(self, name: str, body: Any = None) -> requests.Response:
         return self.http.post(f"{self.url}/_sandbox/{name}", json={} if body is None else body)
 
+    def requests(self, path: str = "", **query: Any) -> list[dict[str, Any]]:
+        """What it was asked, by the beginning of the path."""
+        return self.asked(path, **query)["items"]
+
+    def asked(self, path: str = "", **query: Any) -> dict[str, Any]:
+        return self.http.get(f"{self.url}/_sandbox/requests", params={"path": path, **query}).json()
+
     def state(self) -> dict[str, Any]:
         return self.http.get(f"{self.url}/_sandbox/state").json()
 
 
 def scopes(answer: dict[str, Any]) -> set[str]:
     return set(answer["scope"].split())
+
+
+def contacts_read(google: Client, token: str, **query: Any) -> tuple[list[dict[str, Any]], str | None]:
+    """All persons of a reading, and its sync token if one was asked for."""
+    found, page_token = [], None
+    while True:
+        page = google.people(token, pageToken=page_token, **query).json()
+        found += page["connections"]
+        page_token = page.get("nextPageToken")
+        if not page_token:
+            return found, page.get("nextSyncToken")
+
+
+def reason(answer: requests.Response) -> str:
+    """Of an error, in whichever envelope it stands."""
+    error = answer.json()["error"]
+    return (error.get("details") or error["errors"])[0]["reason"]

@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
+import requests
 
-from tests.sandbox.google_client import ANI, AUTH, Client
+from tests.sandbox.google_client import ANI, AUTH, Client, reason
 
 
 @pytest.fixture
@@ -144,3 +145,76 @@ def test_the_calendar_list_names_the_primary_one(google: Client) -> None:
     entries = [*first["items"], *rest["items"]]
     assert [entry["id"] for entry in entries if entry.get("primary")] == ["ani@example.com"]
     assert [entry["accessRole"] for entry in entries] == ["owner", "owner", "reader"]
+
+
+def test_events_come_in_the_order_asked_for(google: Client, token: str) -> None:
+    events = _all_events(google, token, singleEvents="true", orderBy="startTime")[0]
+    starts = [event["start"].get("dateTime", event["start"].get("date")) for event in events]
+    assert starts == sorted(starts)
+    assert google.events(token, orderBy="startTime").status_code == 400
+
+
+def test_with_a_page_token_of_events_all_else_must_stay_the_same(google: Client, token: str) -> None:
+    query = {"timeMin": "2026-12-02T00:00:00Z", "maxResults": 5}
+    page = google.events(token, **query).json()["nextPageToken"]
+    assert google.events(token, pageToken=page, **query).status_code == 200
+    assert google.events(token, pageToken=page, maxResults=5).status_code == 400
+
+
+def test_a_sync_token_of_events_ends_too(google: Client, clock) -> None:
+    answer = google.connect()
+    sync = _all_events(google, answer["access_token"])[1]["nextSyncToken"]
+    clock.now += 7 * 24 * 3600 + 1
+    token = google.refresh(answer["refresh_token"]).json()["access_token"]
+    refused = google.events(token, syncToken=sync)
+    assert (refused.status_code, reason(refused)) == (410, "fullSyncRequired")
+
+
+def test_with_a_sync_token_of_events_all_else_must_stay_the_same(google: Client, token: str) -> None:
+    sync = _all_events(google, token, singleEvents="true")[1]["nextSyncToken"]
+    assert google.events(token, syncToken=sync, singleEvents="true").status_code == 200
+    assert google.events(token, syncToken=sync).status_code == 400
+
+
+@pytest.mark.parametrize(("event", "status"), [("call1", 200), ("calledoff", 200), ("no-such", 404)])
+def test_a_single_event_is_found(google: Client, token: str, event: str, status: int) -> None:
+    assert google.get(f"/calendar/v3/calendars/primary/events/{event}", token).status_code == status
+
+
+def test_a_single_event_hides_its_title_from_a_free_busy_token(google: Client) -> None:
+    """Rule C3."""
+    token = google.connect("openid", f"{AUTH}calendar.events.freebusy")["access_token"]
+    assert "summary" not in google.get("/calendar/v3/calendars/primary/events/call1", token).json()
+
+
+BUSY = {"timeMin": "2026-12-02T00:00:00+07:00", "timeMax": "2026-12-03T00:00:00+07:00"}
+
+
+def _busy(google: Client, token: str, **body: Any) -> requests.Response:
+    headers = {"Authorization": f"Bearer {token}"}
+    return google.http.post(f"{google.url}/calendar/v3/freeBusy", json=body, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("scope", "status"),
+    [("calendar.freebusy", 200), ("calendar.events.freebusy", 200), ("calendar.events.readonly", 403)],
+)
+def test_free_and_busy_times_are_not_opened_by_event_scopes(google: Client, scope: str, status: int) -> None:
+    """Rule C1."""
+    token = google.connect("openid", AUTH + scope)["access_token"]
+    assert _busy(google, token, items=[{"id": "primary"}], **BUSY).status_code == status
+
+
+def test_free_and_busy_times_are_times_alone(google: Client) -> None:
+    token = google.connect("openid", f"{AUTH}calendar.freebusy")["access_token"]
+    calendars = _busy(google, token, items=[{"id": "primary"}, {"id": "no-such"}], **BUSY).json()["calendars"]
+    assert calendars["primary"] == {
+        "busy": [{"start": "2026-12-02T09:00:00+07:00", "end": "2026-12-02T10:00:00+07:00"}]
+    }
+    assert calendars["no-such"]["errors"][0]["reason"] == "notFound"
+
+
+@pytest.mark.parametrize("body", [{}, {"items": []}, {"items": [{"id": "primary"}], **BUSY, "timeMin": "yesterday"}])
+def test_a_malformed_question_for_free_times_is_refused(google: Client, body: dict[str, Any]) -> None:
+    token = google.connect("openid", f"{AUTH}calendar.freebusy")["access_token"]
+    assert _busy(google, token, **body).status_code == 400

@@ -101,6 +101,10 @@ def test_a_query_of_the_redirect_uri_is_kept(google: Client) -> None:
         ({"scope": "openid offline_access"}, "invalid_scope"),
         ({"prompt": "none consent"}, "invalid_request"),
         ({"code_challenge_method": "S512"}, "invalid_request"),
+        ({"code_challenge": None}, "invalid_request"),
+        ({"code_challenge": "short"}, "invalid_request"),
+        ({"access_type": "sometimes"}, "invalid_request"),
+        ({"include_granted_scopes": "yes"}, "invalid_request"),
     ],
 )
 def test_a_malformed_request_ends_on_googles_own_page(
@@ -141,3 +145,56 @@ def test_prompt_none_answers_without_a_page(google: Client) -> None:
     assert silent(login_hint=ANI)["error"] == "consent_required"
     google.callback()
     assert silent(login_hint=ANI)["prompt"] == "none"
+
+
+REGISTERED = {"client_id": "CLIENT-1", "client_secret": "CLIENT-SECRET-1", "redirect_uris": [REDIRECT]}
+
+
+@pytest.mark.parametrize(
+    "uri", [f"{REDIRECT}/", REDIRECT.upper(), f"{REDIRECT}?a=1", REDIRECT.replace("https", "http")]
+)
+def test_a_redirect_uri_is_compared_to_the_character_once_registered(google: Client, uri: str) -> None:
+    google.control("clients", REGISTERED)
+    refused = google.decide(google.request(redirect_uri=uri))
+    assert (refused.status_code, "redirect_uri_mismatch" in refused.text) == (400, True)
+    assert google.callback()["code"]
+
+
+def test_the_page_proposes_an_account_of_the_hinted_domain(google: Client) -> None:
+    page = _page(google, google.request(hd="tokocitra.example"))
+    assert re.findall(r'value="(\d+)" required checked', page) == ["117000000000000000042"]
+
+
+def test_each_choice_has_a_label_of_its_own(google: Client) -> None:
+    page = _page(google, google.request())
+    labels = re.findall(r'<label class="choice"><input type="(\w+)".*?</label>', page, re.DOTALL)
+    assert labels == ["radio"] * 3 + ["checkbox"] * 2
+    assert page.count("<input") == len(labels)
+    assert page.count("<legend>") == page.count("<fieldset>") == 2
+
+
+def test_of_thousands_of_accounts_the_page_lists_few_and_the_hinted_one(google: Client) -> None:
+    made = google.control("accounts", {"count": 1000}).json()["accounts"]
+    page = _page(google, google.request(login_hint=made[-1]["email"]))
+    assert page.count('type="radio"') == 9
+    assert re.findall(r'value="(\d+)" required checked', page) == [made[-1]["sub"]]
+
+
+def test_where_nothing_has_to_be_asked_unticking_takes_nothing_away(google: Client) -> None:
+    """§1.2: without `prompt` the user is asked only the first time."""
+    google.callback()
+    back = google.callback(ticked=[CONTACTS])
+    assert back["prompt"] == "none"
+    assert EVENTS in back["scope"].split()
+
+
+def test_where_consent_is_forced_unticking_counts(google: Client) -> None:
+    google.callback()
+    back = google.callback(ticked=[CONTACTS], prompt="consent")
+    assert (back["prompt"], EVENTS in back["scope"].split()) == ("consent", False)
+
+
+def test_an_error_page_is_not_told_to_the_client_and_says_that_it_is_not_google(google: Client) -> None:
+    answer = google.http.get(google.url + PATH, params=google.request(scope="offline_access"), allow_redirects=False)
+    assert "Sandbox: this is not Google" in answer.text
+    assert "invalid_scope" in answer.text

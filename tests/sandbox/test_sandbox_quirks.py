@@ -3,7 +3,9 @@
 import pytest
 from joserfc.errors import JoseError
 
-from tests.sandbox.google_client import BUDI, CONTACTS, EVENTS, Client, scopes
+from broker.sandbox.google.id_tokens import at_hash
+from broker.sandbox.google.quirks import FORBIDDEN
+from tests.sandbox.google_client import ANI, BUDI, CONTACTS, EVENTS, Client, reason, scopes
 
 
 def test_no_refresh_token(google: Client) -> None:
@@ -177,3 +179,111 @@ def test_calendar_gone(google: Client, reason: str) -> None:
     answer = google.events(token, syncToken="ANY")
     assert (answer.status_code, answer.json()["error"]["errors"][0]["reason"]) == (410, reason)
     assert google.events(token).status_code == 200
+
+
+def test_short_scopes(google: Client) -> None:
+    google.quirk(short_scopes=True)
+    back = google.callback("openid", "email", CONTACTS)
+    answer = google.exchange(back["code"]).json()
+    assert set(back["scope"].split()) == scopes(answer) == {"openid", "email", CONTACTS}
+    assert scopes(google.refresh(answer["refresh_token"]).json()) == {"openid", "email", CONTACTS}
+    assert google.get("/v1/userinfo", answer["access_token"]).json()["email"] == "ani@example.com"
+
+
+def test_straight_through(google: Client) -> None:
+    def opened(**parameters: str) -> int:
+        asked = google.request(login_hint=ANI, **parameters)
+        return google.http.get(f"{google.url}/o/oauth2/v2/auth", params=asked, allow_redirects=False).status_code
+
+    google.quirk(straight_through=True)
+    assert opened() == 200
+    google.callback()
+    assert opened() == 303
+    assert opened(prompt="select_account") == 200
+
+
+def test_lone_consent_ends_others(google: Client) -> None:
+    google.quirk(lone_consent_ends_others=True)
+    first = google.connect("openid", CONTACTS)
+    google.connect("openid", EVENTS, include_granted_scopes="true")
+    assert google.refresh(first["refresh_token"]).status_code == 200
+    google.connect("openid", f"{CONTACTS.removesuffix('.readonly')}")
+    assert google.refresh(first["refresh_token"]).json()["error"] == "invalid_grant"
+
+
+def test_testing_status(google: Client, clock) -> None:
+    google.quirk(testing_status=True)
+    answer, sign_in = google.connect(), google.connect("openid", "email", account=BUDI)
+    assert "refresh_token_expires_in" not in answer
+    clock.now += 7 * 24 * 3600
+    assert google.refresh(answer["refresh_token"]).json()["error"] == "invalid_grant"
+    assert google.refresh(sign_in["refresh_token"]).status_code == 200
+
+
+def test_ignore_scope_on_refresh(google: Client) -> None:
+    google.quirk(ignore_scope_on_refresh=True)
+    answer = google.connect()
+    assert scopes(google.refresh(answer["refresh_token"], scope=CONTACTS).json()) == scopes(answer)
+
+
+def test_revocation_lag(google: Client, clock) -> None:
+    google.quirk(revocation_lag=30)
+    answer = google.connect()
+    assert google.revoke(answer["refresh_token"]).status_code == 200
+    assert google.people(answer["access_token"]).status_code == 200
+    assert google.refresh(answer["refresh_token"]).json()["error"] == "invalid_grant"
+    assert google.revoke(answer["access_token"]).json()["error"] == "invalid_token"
+    clock.now += 30
+    assert google.people(answer["access_token"]).status_code == 401
+
+
+def test_bad_at_hash(google: Client) -> None:
+    google.quirk(bad_at_hash=True)
+    answer = google.connect()
+    assert google.claims(answer["id_token"])["at_hash"] != at_hash(answer["access_token"])
+
+
+def test_iss_without_scheme(google: Client) -> None:
+    google.quirk(iss_without_scheme=True)
+    assert google.claims(google.connect()["id_token"])["iss"] == "accounts.google.com"
+
+
+def test_email_verified_as_text(google: Client) -> None:
+    google.quirk(email_verified_as_text=True)
+    answer = google.connect()
+    assert google.claims(answer["id_token"])["email_verified"] == "true"
+    assert google.get("/v1/userinfo", answer["access_token"]).json()["email_verified"] == "true"
+
+
+def test_unauthorized(google: Client) -> None:
+    token = google.connect()["access_token"]
+    google.quirk(unauthorized={"/v1/people": {"value": True, "times": 1}, "/calendar": True})
+    assert [google.people(token).status_code for _ in range(2)] == [401, 200]
+    assert [google.events(token).status_code for _ in range(2)] == [401, 401]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FORBIDDEN if kind not in ("requires_one_of", "no_reason")])
+def test_forbidden_for_a_reason(google: Client, kind: str) -> None:
+    token = google.connect()["access_token"]
+    google.quirk(forbidden={"/v1/people": kind})
+    answer = google.people(token)
+    error = answer.json()["error"]
+    assert (answer.status_code, reason(answer)) == (403, kind)
+    assert ("details" in error, "errors" in error) == (kind.isupper(), not kind.isupper())
+
+
+@pytest.mark.parametrize("kind", ["requires_one_of", "no_reason"])
+def test_forbidden_by_text_alone(google: Client, kind: str) -> None:
+    token = google.connect()["access_token"]
+    google.quirk(forbidden={"/v1/people": kind})
+    answer = google.people(token)
+    assert (answer.status_code, answer.json()["error"].keys()) == (403, {"code", "message", "status"})
+
+
+def test_empty_pages(google: Client) -> None:
+    google.quirk(empty_pages=True)
+    token = google.connect()["access_token"]
+    first = google.events(token, maxResults=2500).json()
+    assert first["items"] == []
+    second = google.events(token, maxResults=2500, pageToken=first["nextPageToken"]).json()
+    assert (len(second["items"]), "nextSyncToken" in second) == (303, True)

@@ -167,3 +167,40 @@ def test_of_more_than_a_hundred_refresh_tokens_the_oldest_dies(google: Client) -
     tokens = [google.connect(prompt="consent")["refresh_token"] for _ in range(101)]
     assert google.refresh(tokens[0]).json()["error"] == "invalid_grant"
     assert google.refresh(tokens[1]).status_code == 200
+
+
+def test_a_refresh_token_that_is_not_used_for_six_months_ends(google: Client, clock) -> None:
+    used, unused = google.connect()["refresh_token"], google.connect(prompt="consent")["refresh_token"]
+    clock.now += 180 * 24 * 3600
+    assert google.refresh(used).status_code == 200
+    clock.now += 3 * 24 * 3600
+    assert google.refresh(used).status_code == 200
+    assert google.refresh(unused).json()["error"] == "invalid_grant"
+
+
+def test_the_order_of_scopes_is_not_the_one_asked_for(google: Client) -> None:
+    assert google.connect("openid", "email", CONTACTS)["scope"] == " ".join(sorted([CONTACTS, EMAIL, "openid"]))
+
+
+def test_a_plain_challenge_is_its_own_verifier(google: Client) -> None:
+    plain = "PLAIN-VERIFIER-that-is-long-enough-for-rfc-7636-to-take"
+    code = google.callback(code_challenge=plain, code_challenge_method="plain")["code"]
+    assert google.exchange(code, code_verifier=plain).status_code == 200
+
+
+def test_a_failed_exchange_spends_the_code(google: Client) -> None:
+    code = google.callback()["code"]
+    google.exchange(code, code_verifier="VERIFIER-2-that-is-another-one-of-good-length-for-sure")
+    assert google.exchange(code).json()["error"] == "invalid_grant"
+
+
+@pytest.mark.parametrize("missing", ["grant_type", "client_id", "client_secret", "code"])
+def test_a_token_call_without_what_it_needs_is_invalid(google: Client, missing: str) -> None:
+    form = {"grant_type": "authorization_code", "code": "4/ANY", "client_id": "CLIENT-1", "client_secret": "ANY"}
+    del form[missing]
+    answer = google.http.post(f"{google.url}/token", data=form)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+def test_a_token_answer_is_not_to_be_cached(google: Client) -> None:
+    assert "no-store" in google.exchange(google.callback()["code"]).headers["Cache-Control"]

@@ -72,10 +72,12 @@ def _asked() -> Asked:
         if forbidden or args.get("showDeleted") == "false":
             name = forbidden[0] if forbidden else "showDeleted"
             raise bad_request(f"{name} cannot be used with a sync token.", location=name)
-    parameters = {name: tuple(values) for name, values in sorted(args.lists()) if name in SAME_EVERY_TIME}
-    if args.get("pageToken") and not sync_token:
-        parameters |= {name: tuple(args.getlist(name)) for name in NOT_WITH_SYNC_TOKEN & args.keys()}
-    return Asked(parameters, page_size(default=250, most=2500), args.get("pageToken"), sync_token)
+    size = page_size(default=250, most=2500)
+    return Asked(_named(SAME_EVERY_TIME), size, args.get("pageToken"), sync_token, _named(NOT_WITH_SYNC_TOKEN))
+
+
+def _named(names: set[str]) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(request.args.getlist(name)) for name in names & request.args.keys()}
 
 
 def page_size(*, default: int, most: int) -> int:
