@@ -1,17 +1,15 @@
 """The operator's commands. Exit status 0: done; 1: it failed, and the text says how to mend it; 2: misused."""
 
-import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from typing import NoReturn
-from urllib.parse import urlsplit
 
 import click
 
 from broker import __version__
 from broker.commands.audit import audit
+from broker.commands.clients import clients
 from broker.commands.keys import keys
 from broker.commands.looking import doctor, explain
 from broker.commands.sandbox import sandbox
@@ -106,96 +104,12 @@ def demo(once: bool) -> None:
     sys.exit(run(once=once))
 
 
-@cli.group("clients")
-def clients_() -> None:
-    """OAuth clients of the broker: the sales app, sync jobs, privacy desks."""
-
-
-@clients_.command("add")
-@click.argument("name")
-@click.option("--scope", "scopes", multiple=True, required=True, help="A broker scope; repeat for more.")
-@click.option("--tenant", "tenants", multiple=True, required=True, help="A tenant it acts for; '*' = all.")
-@click.option("--connector", "connectors", multiple=True, help="A connector it may read; '*' = all.")
-@click.option("--return-url", "return_urls", multiple=True, help="Where browsers may be sent back; exact.")
-@AS_JSON
-def clients_add(
-    name: str,
-    scopes: Sequence[str],
-    tenants: Sequence[str],
-    connectors: Sequence[str],
-    return_urls: Sequence[str],
-    as_json: bool,
-) -> None:
-    """Register a client; its secret is shown once and kept hashed."""
-    from broker import clients
-    from broker.app import assemble, check, environment
-
-    broker = assemble(environment())
-    check(broker)
-    _check_client(name, scopes, tenants, connectors, return_urls, broker.connectors, broker.settings.production)
-    client_id, secret = clients.register(
-        broker.database,
-        broker.clock(),
-        name=name,
-        scopes=set(scopes),
-        tenants=set(tenants),
-        connectors=set(connectors),
-        return_urls=set(return_urls),
-    )
-    facts = {"client_id": client_id, "client_secret": secret.reveal()}
-    _print(facts, as_json=as_json)
-
-
 cli.add_command(audit)
 cli.add_command(keys)
 cli.add_command(doctor)
 cli.add_command(explain)
 cli.add_command(sandbox)
-
-
-def _check_client(
-    name: str,
-    scopes: Sequence[str],
-    tenants: Sequence[str],
-    connectors: Sequence[str],
-    return_urls: Sequence[str],
-    known_connectors: object,
-    production: bool,
-) -> None:
-    """Refuse what could not work or would allow too much, all at once."""
-    import re
-
-    from broker.clients import ALL, SCOPES
-    from broker.config import is_loopback
-
-    problems = [
-        f"--scope {scope}: no such scope; there are: {', '.join(SCOPES)}" for scope in scopes if scope not in SCOPES
-    ]
-    name_pattern = re.compile(r"[A-Za-z0-9._~@:-]{1,128}")
-    problems += [
-        f"--tenant {tenant}: not a tenant" for tenant in tenants if tenant != ALL and not name_pattern.fullmatch(tenant)
-    ]
-    assert hasattr(known_connectors, "__contains__")  # noqa: S101
-    problems += [
-        f"--connector {item}: not installed" for item in connectors if item != ALL and item not in known_connectors
-    ]
-    for url in return_urls:
-        parts = urlsplit(url)
-        secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url) and not production)
-        if not secure or not parts.hostname or parts.fragment or "@" in parts.netloc or "*" in url or not url.isascii():
-            problems.append(f"--return-url {url}: must be one exact https address without a fragment")
-    if not 1 <= len(name) <= 128 or not name.isprintable():
-        problems.append("NAME: 1 to 128 printable characters")
-    if problems:
-        raise click.UsageError("\n".join(problems))
-
-
-def _print(facts: object, *, as_json: bool) -> None:
-    if as_json or not isinstance(facts, dict):
-        click.echo(json.dumps(facts, indent=None if as_json else 2))
-        return
-    for name, value in facts.items():
-        click.echo(f"{name}: {value}")
+cli.add_command(clients)
 
 
 if __name__ == "__main__":

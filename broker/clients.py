@@ -1,15 +1,18 @@
 """Callers: OAuth clients of the broker, their secrets and their access tokens. All are stored hashed."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import or_, select, update
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+from sqlalchemy import func, or_, select, update
 
-from broker import audit
-from broker.db import Database
+from broker import audit, strict_json
+from broker.db import Database, insert_if_missing
 from broker.errors import Forbidden, NotFound
-from broker.models import AccessToken, Client, ClientSecret
+from broker.models import AccessToken, Client, ClientAssertion, ClientSecret
 from broker.secret import Secret, digest, fresh_id, fresh_token
 
 SCOPES = (
@@ -25,6 +28,8 @@ SCOPES = (
 )
 TOKEN_LIFETIME = timedelta(seconds=900)
 ALL = "*"
+PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
+"""Members of a JWK that only a private or symmetric key has (RFC 7518 §6)."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +70,10 @@ def register(
     tenants: Collection[str],
     connectors: Collection[str],
     return_urls: Collection[str],
-) -> tuple[str, Secret]:
-    """Store a client; its secret is given once and kept hashed. The caller has checked the values."""
-    client_id, secret = fresh_id("cli"), fresh_token()
+    jwks: Mapping[str, Any] | None = None,
+) -> tuple[str, Secret | None]:
+    """Store a client; its secret is given once and kept hashed; with `jwks` it has none. The values were checked."""
+    client_id, secret = fresh_id("cli"), None if jwks else fresh_token()
     client = Client(
         id=client_id,
         name=name,
@@ -75,12 +81,14 @@ def register(
         tenants=sorted(tenants),
         connectors=sorted(connectors),
         return_urls=sorted(return_urls),
+        jwks=dict(jwks) if jwks else None,
         created_at=now,
     )
     with database.write() as session:
         session.add(client)
         session.flush()
-        session.add(ClientSecret(secret_hash=digest(secret.reveal()), client_id=client_id, created_at=now))
+        if secret:
+            session.add(ClientSecret(secret_hash=digest(secret.reveal()), client_id=client_id, created_at=now))
         audit.note(
             session,
             "client.registered",
@@ -91,6 +99,104 @@ def register(
             connectors=client.connectors,
         )
     return client_id, secret
+
+
+def public_keys(text: bytes) -> dict[str, Any]:
+    """A JWK Set of public signing keys, each with a `kid`. Raises `ValueError`, naming what is wrong."""
+    keys = _members(text)
+    if not keys:
+        raise ValueError("there is no key in it")
+    for number, key in enumerate(keys, 1):
+        if not isinstance(key, dict) or not isinstance(key.get("kid"), str):
+            raise ValueError(f"key {number} has no kid")
+        if key.get("kty") not in ("RSA", "EC", "OKP") or key.keys() & PRIVATE:
+            raise ValueError(f"key {number} is not a public key of type RSA, EC or OKP")
+    try:
+        KeySet.import_key_set({"keys": keys})
+    except (JoseError, ValueError, TypeError, KeyError):
+        raise ValueError("a key in it cannot be read") from None
+    if len({key["kid"] for key in keys}) < len(keys):
+        raise ValueError("two keys have the same kid")
+    return {"keys": keys}
+
+
+def _members(text: bytes) -> list[Any]:
+    try:
+        value = strict_json.parse(text)
+    except ValueError:
+        raise ValueError("it is not JSON") from None
+    keys = value.get("keys") if isinstance(value, dict) else None
+    if not isinstance(keys, list):
+        raise ValueError("it is not a JWK Set: an object with keys")
+    return keys
+
+
+def add_secret(database: Database, now: datetime, client_id: str, *, overlap: timedelta) -> Secret:
+    """A further secret; the earlier ones end after `overlap`. Raises `NotFound`."""
+    secret = fresh_token()
+    with database.write() as session:
+        if session.scalar(select(Client).where(Client.id == client_id, Client.disabled_at.is_(None))) is None:
+            raise NotFound("There is no such client, or it is disabled.")
+        later = or_(ClientSecret.expires_at.is_(None), ClientSecret.expires_at > now + overlap)
+        earlier = update(ClientSecret).where(ClientSecret.client_id == client_id, later)
+        session.execute(earlier.values(expires_at=now + overlap))
+        session.add(ClientSecret(secret_hash=digest(secret.reveal()), client_id=client_id, created_at=now))
+        audit.note(session, "client.secret_rotated", actor="operator", client=client_id)
+    return secret
+
+
+def disable(database: Database, now: datetime, client_id: str) -> None:
+    """Refuse a client from now on, with all its tokens. Raises `NotFound`."""
+    with database.write() as session:
+        row = session.scalar(select(Client).where(Client.id == client_id).with_for_update())
+        if row is None:
+            raise NotFound("There is no such client.")
+        if row.disabled_at is None:
+            row.disabled_at = now
+            audit.note(session, "client.disabled", actor="operator", client=client_id)
+
+
+def described(database: Database, now: datetime) -> list[dict[str, Any]]:
+    """Every client, without its secrets."""
+    valid = or_(ClientSecret.expires_at.is_(None), ClientSecret.expires_at > now)
+    counted = select(ClientSecret.client_id, func.count()).where(valid).group_by(ClientSecret.client_id)
+    with database.read() as session:
+        secrets = {client_id: count for client_id, count in session.execute(counted)}
+        rows = session.scalars(select(Client).order_by(Client.created_at, Client.id)).all()
+    return [
+        {
+            "client_id": row.id,
+            "name": row.name,
+            "scopes": row.scopes,
+            "tenants": row.tenants,
+            "connectors": row.connectors,
+            "return_urls": row.return_urls,
+            "valid_secrets": secrets.get(row.id, 0),
+            "keys": len(row.jwks["keys"]) if row.jwks else 0,
+            "created_at": row.created_at.isoformat(),
+            "disabled_at": row.disabled_at.isoformat() if row.disabled_at else None,
+        }
+        for row in rows
+    ]
+
+
+def use_assertion(database: Database, client_id: str, jti: str, expires_at: datetime) -> bool:
+    """Whether this is the first use of a client's assertion; one row decides among many at once."""
+    with database.write() as session:
+        key = {"client_id": client_id, "jti_hash": digest(jti)}
+        return insert_if_missing(session, ClientAssertion, key, {"expires_at": expires_at})
+
+
+def introspected(database: Database, now: datetime, token: str) -> AccessToken | None:
+    """An access token that is valid now, of a client that is not disabled."""
+    query = (
+        select(AccessToken)
+        .join(Client, Client.id == AccessToken.client_id)
+        .where(AccessToken.token_hash == digest(token), AccessToken.expires_at > now)
+        .where(AccessToken.revoked_at.is_(None), Client.disabled_at.is_(None))
+    )
+    with database.read() as session:
+        return session.scalar(query)
 
 
 def found(database: Database, client_id: str) -> Client | None:

@@ -13,10 +13,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
+from broker import idempotency
 from broker.connections import tell
 from broker.connections.begin import end_session
 from broker.errors import BrokerError, RateLimited, Unavailable
-from broker.models import AccessToken, ConnectSession, Duty
+from broker.models import AccessToken, ClientAssertion, ConnectSession, Duty
 from broker.runtime import Broker
 
 log = logging.getLogger("broker.duties")
@@ -121,6 +122,8 @@ def sweep(broker: Broker) -> None:
         )
         for row in session.scalars(expired.limit(500).with_for_update(skip_locked=True)).all():
             end_session(broker, session, row, "expired")
+        session.execute(delete(ClientAssertion).where(ClientAssertion.expires_at < now))
+        idempotency.sweep(broker, session, now)
         session.execute(delete(AccessToken).where(AccessToken.expires_at < now - timedelta(hours=1)))
         session.execute(delete(Duty).where(Duty.done_at < now - KEPT))
 

@@ -84,6 +84,8 @@ class Client(Base):
     connectors: Mapped[list[str]] = mapped_column(JSON)
     """Connectors whose data it may read; `*` alone is all of them."""
     return_urls: Mapped[list[str]] = mapped_column(JSON)
+    jwks: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """Public keys of a client that signs instead of having a secret (RFC 7523)."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
@@ -108,6 +110,30 @@ class AccessToken(Base):
     issued_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class ClientAssertion(Base):
+    """A signed client assertion that was used: once only (RFC 7523 §3, `jti`)."""
+
+    __tablename__ = "client_assertions"
+    client_id: Mapped[str] = mapped_column(SHORT, primary_key=True)
+    jti_hash: Mapped[bytes] = mapped_column(Blob, primary_key=True)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
+class IdempotentAnswer(Base):
+    """One request with an Idempotency-Key: claimed, then answered (`broker.idempotency`)."""
+
+    __tablename__ = "idempotent_answers"
+    client_id: Mapped[str] = mapped_column(SHORT, primary_key=True)
+    key_hash: Mapped[bytes] = mapped_column(Blob, primary_key=True)
+    id: Mapped[str] = mapped_column(SHORT, unique=True)
+    fingerprint: Mapped[bytes] = mapped_column(Blob)
+    """SHA-256 of method, address and body."""
+    claimed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    answer: Mapped[bytes | None] = mapped_column(Blob)
+    """Sealed status, body and content type; NULL while it is being done."""
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 
 
 # --- connecting ----------------------------------------------------------------------------------------------

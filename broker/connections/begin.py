@@ -89,16 +89,25 @@ def connector_scopes(connector: Connector, provider: Provider) -> tuple[str, ...
     return tuple(sorted(provider.normalised(frozenset(found))))
 
 
-def begin(broker: Broker, caller: Caller, request: SessionRequest) -> tuple[ConnectSession, Secret]:
-    """Store a session and give its one ticket. Raises `InvalidRequest`, `NotFound`."""
+def begin(
+    broker: Broker, caller: Caller, request: SessionRequest, *, repeated: str | None = None
+) -> tuple[ConnectSession, Secret]:
+    """Store a session and give its one ticket. Raises `InvalidRequest`, `NotFound`.
+
+    `repeated`: an id that is the same when the request is repeated because its answer was lost; then the session that
+    was stored the first time gets a new ticket in place of the lost one (REL-01).
+    """
     caller.require_tenant(request.tenant)
     provider = broker.provider(request.provider)
     connectors = _chosen(broker, provider, request.connectors)
     if request.return_url not in caller.return_urls:
         raise _invalid("return_url", "must equal one that is registered for this client")
     ticket, now = fresh_token(), broker.clock()
-    session_id = fresh_id("ses")
+    session_id = f"ses_{repeated}" if repeated else fresh_id("ses")
     with broker.database.write() as session:
+        if earlier := session.get(ConnectSession, session_id, with_for_update=True):
+            earlier.ticket_hash = digest(ticket.reveal())
+            return earlier, ticket
         renewed = _renewed(session, caller, request, provider)
         broker.vault.new_key(session, tenant=request.tenant, connection=f"session:{session_id}")
         row = ConnectSession(

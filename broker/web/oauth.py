@@ -6,15 +6,20 @@ Parameters come in the form body alone; every failed client authentication answe
 import json
 import logging
 import time
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 from authlib.integrations.flask_oauth2 import AuthorizationServer
 from authlib.integrations.flask_oauth2.requests import FlaskOAuth2Payload, FlaskOAuth2Request
 from authlib.oauth2.rfc6749 import OAuth2Error
-from authlib.oauth2.rfc6749.errors import InvalidRequestError, InvalidScopeError
+from authlib.oauth2.rfc6749.errors import InvalidClientError, InvalidRequestError, InvalidScopeError
 from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant
 from authlib.oauth2.rfc6749.requests import OAuth2Request
+from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
 from flask import Blueprint, Flask, Request, Response, current_app, jsonify, request
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet, KeySetSerialization
 
 from broker import clients
 from broker.clients import Caller
@@ -29,7 +34,10 @@ logging.getLogger("authlib").setLevel(logging.INFO)  # at DEBUG it logs the toke
 
 oauth = Blueprint("oauth", __name__)
 
-METHODS = ["client_secret_basic", "client_secret_post"]
+METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
+ENDPOINTS = ("token", "revocation", "introspection")
+ALGORITHMS = ["RS256", "PS256", "ES256", "EdDSA"]
+LONGEST_ASSERTION = timedelta(minutes=10)
 LONGEST = 4096
 
 
@@ -44,7 +52,7 @@ class _Authenticating:
         return known and self.client is not None
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
-        return method in METHODS and endpoint in ("token", "revocation")
+        return method in METHODS and endpoint in ENDPOINTS
 
     def check_grant_type(self, grant_type: str) -> bool:
         return grant_type == "client_credentials"
@@ -56,6 +64,44 @@ class _Authenticating:
         """All of the client's scopes where it names none."""
         own = list(self.client.scopes) if self.client else []
         return " ".join(name for name in own if not scope or name in scope.split())
+
+
+class _PrivateKeyJwt(JWTBearerClientAssertion):  # type: ignore[misc]
+    """RFC 7523 §3: an assertion signed by the client's own key, for this broker, short-lived, used once."""
+
+    CLIENT_AUTH_METHOD = "private_key_jwt"
+
+    def __init__(self, broker: Broker) -> None:
+        super().__init__(leeway=10)
+        self._broker = broker
+
+    def __call__(self, query_client: Any, received: OAuth2Request) -> Any:  # noqa: ANN401 - Authlib's
+        """Whatever is wrong, the answer is the same as for a client that does not exist."""
+        try:
+            return super().__call__(query_client, received)
+        except (InvalidClientError, JoseError, ValueError, TypeError, KeyError):
+            raise InvalidClientError from None
+
+    def get_audiences(self) -> list[str]:
+        issuer = self._broker.settings.public_url
+        return [issuer, f"{issuer}/oauth/token"]
+
+    def resolve_client_public_key(self, client: _Authenticating) -> KeySet:
+        if client.client is None or client.client.jwks is None:
+            raise InvalidClientError
+        return KeySet.import_key_set(cast(KeySetSerialization, client.client.jwks))
+
+    def process_assertion_claims(self, assertion: str, resolve_key: Any) -> Any:  # noqa: ANN401
+        token = jwt.decode(assertion, resolve_key, algorithms=ALGORITHMS)
+        self.verify_claims(token.claims)
+        return token.claims
+
+    def validate_jti(self, claims: dict[str, Any], jti: Any) -> bool:  # noqa: ANN401
+        now = self._broker.clock()
+        ends = datetime.fromtimestamp(int(claims["exp"]), UTC)
+        if not isinstance(jti, str) or not jti or ends > now + LONGEST_ASSERTION:
+            return False
+        return clients.use_assertion(self._broker.database, claims["sub"], jti, ends + LONGEST_ASSERTION)
 
 
 class _Grant(ClientCredentialsGrant):  # type: ignore[misc]
@@ -105,6 +151,7 @@ def install(app: Flask, broker: Broker) -> None:
 
     server = _Server(app, query_client=known)
     server.register_grant(_Grant)
+    server.register_client_auth_method(_PrivateKeyJwt.CLIENT_AUTH_METHOD, _PrivateKeyJwt(broker))
     app.extensions["oauth_server"] = server
     app.register_blueprint(oauth)
 
@@ -136,6 +183,38 @@ def revoke_token() -> Response:
     return Response(status=200)
 
 
+@oauth.post("/oauth/introspect")
+def introspect_token() -> Response:
+    """RFC 7662: what a token is worth. A client asks about its own, one with the scope `admin` about any."""
+    if problem := _form_problem():
+        return problem
+    try:
+        asking = _server().authenticate_client(_Request(request), METHODS, "introspection")
+    except OAuth2Error as error:
+        return _refusal(error)
+    token = request.form.get("token", "")
+    if not token:
+        return _refusal(InvalidRequestError("The parameter token is missing."))
+    return jsonify(_introspected(asking, token))
+
+
+def _introspected(asking: _Authenticating, token: str) -> dict[str, Any]:
+    broker, row = asking.broker, asking.client
+    known = clients.introspected(broker.database, broker.clock(), token) if len(token) <= LONGEST else None
+    if known is None or row is None or (known.client_id != row.id and "admin" not in row.scopes):
+        return {"active": False}
+    return {
+        "active": True,
+        "client_id": known.client_id,
+        "sub": known.client_id,
+        "scope": " ".join(known.scopes),
+        "token_type": "Bearer",
+        "iss": broker.settings.public_url,
+        "iat": int(known.issued_at.timestamp()),
+        "exp": int(known.expires_at.timestamp()),
+    }
+
+
 @oauth.get("/.well-known/oauth-authorization-server")
 def metadata() -> Response:
     """RFC 8414."""
@@ -145,10 +224,15 @@ def metadata() -> Response:
             "issuer": issuer,
             "token_endpoint": f"{issuer}/oauth/token",
             "revocation_endpoint": f"{issuer}/oauth/revoke",
+            "introspection_endpoint": f"{issuer}/oauth/introspect",
             "grant_types_supported": ["client_credentials"],
             "response_types_supported": [],
             "token_endpoint_auth_methods_supported": METHODS,
+            "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
             "revocation_endpoint_auth_methods_supported": METHODS,
+            "revocation_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
+            "introspection_endpoint_auth_methods_supported": METHODS,
+            "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
             "scopes_supported": list(clients.SCOPES),
         }
     )

@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("tenants", sa.JSON(), nullable=False),
         sa.Column("connectors", sa.JSON(), nullable=False),
         sa.Column("return_urls", sa.JSON(), nullable=False),
+        sa.Column("jwks", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_clients")),
@@ -282,9 +283,34 @@ def upgrade() -> None:
             "connection_id", "connector", "resource", "client_id", "hour", name=op.f("pk_access_counts")
         ),
     )
+    op.create_table(
+        "client_assertions",
+        sa.Column("client_id", sa.String(length=128), nullable=False),
+        sa.Column("jti_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("client_id", "jti_hash", name=op.f("pk_client_assertions")),
+    )
+    op.create_index(op.f("ix_client_assertions_expires_at"), "client_assertions", ["expires_at"], unique=False)
+    op.create_table(
+        "idempotent_answers",
+        sa.Column("client_id", sa.String(length=128), nullable=False),
+        sa.Column("key_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("id", sa.String(length=128), nullable=False),
+        sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
+        sa.Column("claimed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("answer", sa.LargeBinary(), nullable=True),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("client_id", "key_hash", name=op.f("pk_idempotent_answers")),
+        sa.UniqueConstraint("id", name=op.f("uq_idempotent_answers_id")),
+    )
+    op.create_index(op.f("ix_idempotent_answers_expires_at"), "idempotent_answers", ["expires_at"], unique=False)
 
 
 def downgrade() -> None:
+    op.drop_index(op.f("ix_idempotent_answers_expires_at"), table_name="idempotent_answers")
+    op.drop_table("idempotent_answers")
+    op.drop_index(op.f("ix_client_assertions_expires_at"), table_name="client_assertions")
+    op.drop_table("client_assertions")
     op.drop_table("access_counts")
     op.drop_index("ix_audit_entries_subject", table_name="audit_entries")
     op.drop_index("ix_audit_entries_connection", table_name="audit_entries")

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from flask import Blueprint
+from flask import Blueprint, g
 
 from broker.clients import Caller
 from broker.connections import begin, confirm, narrow, read, suspend
@@ -40,7 +40,8 @@ ENDED = (ConnectionRevoked, GrantWithdrawn, NotGranted)
 def begin_session(client: Caller, given: bodies.ConnectSessionBody) -> Any:  # noqa: ANN401 - JSON, here and below
     """Begin to connect an account: gives the address to send the user's browser to."""
     broker = the_broker()
-    row, ticket = begin.begin(broker, client, SessionRequest(**given.model_dump()))
+    repeated = g.get("idempotent")
+    row, ticket = begin.begin(broker, client, SessionRequest(**given.model_dump()), repeated=repeated)
     url = f"{broker.settings.public_url}/connect/{ticket.reveal()}"
     return {"id": row.id, "url": url, "expires_at": rfc3339(row.expires_at)}, 201
 
