@@ -281,6 +281,7 @@ def test_message_of_a_failure_holds_no_value(database: Database) -> None:
         add(session, "SECRET-1")
         add(session, "SECRET-1")
     assert "SECRET-1" not in caught.value.detail
+    assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
 
 
