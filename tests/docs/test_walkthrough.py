@@ -27,7 +27,7 @@ class Curl:
         self.http.trust_env = False
 
     def __call__(self, line: str) -> requests.Response:
-        words = shlex.split(re.sub(r"\$(\w+)", lambda found: self.variables[found[1]], line))
+        words = shlex.split(re.sub(r"\$(\w+)", lambda found: self.variables[found[1]], line.replace("\\\n", " ")))
         assert words.pop(0) == "curl"
         method, url, given = "GET", "", {}
         while words:
