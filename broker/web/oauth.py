@@ -80,7 +80,7 @@ class _PrivateKeyJwt(JWTBearerClientAssertion):  # type: ignore[misc]
         try:
             return super().__call__(query_client, received)
         except (InvalidClientError, JoseError, ValueError, TypeError, KeyError):
-            raise InvalidClientError from None
+            raise InvalidClientError(status_code=401) from None
 
     def get_audiences(self) -> list[str]:
         issuer = self._broker.settings.public_url
