@@ -158,9 +158,8 @@ class Calls:
         try:
             yield response
         finally:
-            # A connection whose answer was read to its end has gone back already, and stays open.
+            # A connection whose answer was read to its end has gone back already, and stays open. Any other ends.
             response.close()
-            response.release_conn()
 
     def _pool(self, request: Request) -> urllib3.HTTPConnectionPool:
         """A forked process makes its own: two readers on one connection would get each other's answers (REL-56)."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from broker.errors import ProviderUnavailable
 from broker.upstream import Upstream
 from tests.upstream.hostile_peer import Peer, Script, Talk, message, says, sends
-from tests.upstream.peers import REAL, Ask, Make, failure
+from tests.upstream.peers import REAL, Ask, Make, failure, fails
 
 
 def resets(talk: Talk) -> None:
@@ -69,6 +69,7 @@ BROKEN: dict[str, Script] = {
     "REL-48 headers of 90 kB in all": sends(OK + (b"X: " + b"x" * 1000 + b"\r\n") * 90 + b"\r\n"),
     "REL-48 10,000 headers": sends(OK + b"X: y\r\n" * 10_000 + b"\r\n"),
     "REL-48 a NUL in a header": sends(OK + b"X: a\x00b\r\nContent-Length: 2\r\n\r\n{}"),
+    "REL-48 a header name that is none": sends(OK + b"X(Y): z\r\nContent-Length: 2\r\n\r\n{}"),
     "REL-48 a line that is no header": sends(OK + b"no header\r\nContent-Length: 2\r\n\r\n{}"),
     "REL-48 a bare CR in a header": sends(OK + b"X: a\rb\r\nContent-Length: 2\r\n\r\n{}"),
     "no HTTP": sends(b"SSH-2.0-OpenSSH_9.2\r\n"),
@@ -226,6 +227,13 @@ def test_a_body_is_kept_up_to_the_cap_and_not_a_byte_further(peer: Peer, upstrea
         peer.will(of(1000, chunked=chunked), of(1001, chunked=chunked))
         assert ask(upstream) == 1000
         assert failure(ask, upstream).detail == "provider.example sent more than it may."
+
+
+def test_a_caller_may_only_narrow_the_cap(peer: Peer, make: Make) -> None:
+    """REL-46"""
+    peer.usual = says(200, b"x" * 2000)
+    upstream = make(peer, max_bytes=1000)
+    assert fails(upstream, max_bytes=9999).detail == "provider.example sent more than it may."
 
 
 PREFIXES = [

@@ -59,7 +59,7 @@ BARE = ("a string", "a number", "null", "true")
 @pytest.mark.parametrize("body", [UNSOUND[name] for name in UNSOUND if name not in BARE])
 def test_an_unsound_document_is_refused_alike_from_a_caller(body: bytes) -> None:
     """INP-12: and the error tells nothing of it, not even as a context."""
-    with pytest.raises(ValueError, match="^not a sound JSON text$") as caught:
+    with pytest.raises(ValueError, match=r"^not a sound JSON text$") as caught:
         strict_json.parse(body)
     assert (caught.value.__context__, type(caught.value)) == (None, ValueError)
 

@@ -24,6 +24,8 @@ ELSEWHERE = [
     "https://provider.example\\@other.example/",
     "https://provider.example%2eother.example/",
     "https://provider.example.other.example/",
+    "https://other.provider.example/",
+    "https://otherprovider.example/",
     "https://prоvider.example/",
     "https://other.example/https://provider.example/",
     " https://provider.example/",
@@ -90,6 +92,12 @@ def test_a_url_that_would_not_go_out_as_given_never_leaves(peer: Peer, upstream:
     error = fails(upstream, REAL + target)
     assert (error.retryable, error.sent) == (False, False)
     assert peer.connections == 0
+
+
+def test_a_pinned_origin_that_is_none_is_not_asked(upstream: Upstream) -> None:
+    """What urllib3 cannot read it would not send as given."""
+    for origin in (f"{REAL}:99999", f"{REAL}:0443", "https://[::]]"):
+        assert not fails(upstream, f"{origin}/", pins=frozenset({origin})).sent
 
 
 AS_GIVEN = [

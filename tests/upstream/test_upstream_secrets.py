@@ -64,7 +64,7 @@ def test_nothing_is_logged_or_printed(
 ) -> None:
     """G-1, STD-25: with every logger at DEBUG. `conftest` looks for secrets, also encoded; here for anything at all."""
     peer.will(script)
-    upstream = make(peer, deadline=0.3)
+    upstream = make(peer, deadline=0.15)
     caplog.set_level(logging.DEBUG)
     errors(ask, upstream)
     theirs = [record for record in caplog.records if record.name.partition(".")[0] in LOUD]
@@ -140,7 +140,7 @@ def test_no_error_tells_a_secret_even_with_the_locals_of_its_frames(
 ) -> None:
     """G-1; docs/adr/0009: a traceback of ours is safe to send on."""
     peer.will(script)
-    for error in errors(ask, make(peer, deadline=0.3)):
+    for error in errors(ask, make(peer, deadline=0.15)):
         assert_tells_nothing(told(error))
         assert (error.__cause__, error.__context__) == (None, None), "a library's error, which holds the request"
 
