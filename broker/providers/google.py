@@ -286,7 +286,7 @@ class Google(Provider):
         return frozenset(ALIASES.get(scope, scope) for scope in scopes)
 
     def verdict(self, status: int, body: object, retry_after: int) -> Verdict:
-        """§5.8, in its order; by reason and status, never by a message text."""
+        """§5.8, in its order: by reason and status; by a message only where nothing else says it (rule P2)."""
         reasons = _reasons(body)
         if reasons & PLACE_REASONS and status in (400, 410):
             return Verdict("place_lost")
@@ -311,6 +311,8 @@ def _reasons(body: object) -> set[str]:
         for entry in entries
         if entry.get("domain") == "usageLimits" and entry.get("reason") not in SETUP_REASONS
     }
+    if "requires one of the following scopes" in str(error.get("message")):
+        found.add("insufficientScopes")
     return found | {str(error.get("status"))}
 
 

@@ -238,6 +238,9 @@ def test_no_error_body_is_too_odd_to_be_judged(provider: Provider, status: int, 
     assert provider.verdict(status, body, 1).kind
 
 
-def test_a_message_text_decides_nothing():
+def test_a_message_text_decides_nothing_but_where_it_names_the_scopes_required():
     body = {"error": {"message": "Request had insufficient authentication scopes. rateLimitExceeded", "errors": []}}
     assert GOOGLE.verdict(403, body, 1).kind == "setup"
+    body = {"error": {"message": "Request requires one of the following scopes: [profile].", "code": 403}}
+    assert GOOGLE.verdict(403, body, 1).kind == "scope"
+    assert GOOGLE.verdict(400, body, 1).kind == "refused"
