@@ -70,11 +70,17 @@ def work(broker: Broker, *, once: bool = False, stop: Callable[[], bool] = lambd
 
 
 def _next(broker: Broker) -> bool:
-    """Do one duty; False where none is due."""
+    """Do one duty; False where none is due. Raises `Unavailable`."""
     duty = lease(broker)
-    if duty:
+    if duty is None:
+        return False
+    try:
         do(broker, duty)
-    return duty is not None
+    except Unavailable:
+        raise
+    except Exception as error:  # a fault of ours must not keep this worker from other duties; the lease brings it back
+        log.error("duty %s cannot even be put off: %s", duty.id, type(error).__qualname__, exc_info=error)
+    return True
 
 
 def lease(broker: Broker) -> Leased | None:
@@ -103,7 +109,7 @@ def do(broker: Broker, duty: Leased) -> None:
         again_at = tell.tell(broker, duty.key, begin_by=duty.begin_by)
     except BrokerError as error:
         _later(broker, duty, error)
-    except Exception as error:  # a fault of ours must not keep this worker from all other duties
+    except Exception as error:  # a fault of ours; it has its patience and its receipt as any other failure
         log.error("duty %s: unexpected %s", duty.id, type(error).__qualname__, exc_info=error)
         _later(broker, duty, BrokerError("An error of ours; the log has it."))
     else:

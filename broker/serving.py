@@ -72,9 +72,18 @@ def _served(command: list[str], *, with_worker: bool) -> int:
             worker = _start([sys.executable, "-m", "broker.cli", "work"])
         time.sleep(0.1)
     if worker:
-        worker.terminate()
-        worker.wait()
+        _end(worker)
     return 0 if stopping else server.returncode
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    """A duty in the middle of a call may finish it; one that hangs is cut off, and another worker takes it up."""
+    worker.terminate()
+    try:
+        worker.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        worker.wait()
 
 
 def _start(command: list[str]) -> subprocess.Popen[bytes]:
