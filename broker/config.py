@@ -47,7 +47,8 @@ class Settings:
     """The validated environment; see the README for each variable's meaning and default."""
 
     production: bool
-    database_url: str
+    database_url: str = field(repr=False)
+    """It may hold a password."""
     keys: str
     public_url: str
     apps: Mapping[str, ProviderApp]

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, DateTime, Engine, MetaData, TypeDecorator, create_engine, event
+from sqlalchemy import Connection, DateTime, Engine, MetaData, TypeDecorator, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
@@ -69,10 +69,14 @@ class Database:
 
     After a failed commit nobody knows whether it was one: what is done in a transaction must bear repeating.
     `pool_size` is how many transactions and readings a process can have at a time, as many as it has threads.
+    `keystore` is where the vault's tables are: this database, unless another is named (docs/adr/0015).
     """
 
-    def __init__(self, url: str | URL, *, pool_size: int = 16, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, url: str | URL, *, keystore: str | URL | None = None, pool_size: int = 16, patience: float = PATIENCE
+    ) -> None:
         self.engine = _engine(make_url(url), pool_size, patience)
+        self.keystore = Database(keystore, pool_size=pool_size, patience=patience) if keystore else self
         self.before_commit: Callable[[Session], None] = lambda _: None
         """What belongs into every transaction and is put there last: the audit (`broker.audit.appender`)."""
         self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -81,23 +85,35 @@ class Database:
     def write(self) -> Iterator[Session]:
         """One transaction: committed at the end of the block, rolled back at any exception."""
         try:
-            with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            with Session(self.engine, expire_on_commit=False, info={"database": self}) as session, session.begin():
                 yield session
                 self.before_commit(session)
         except (DBAPIError, PoolTimeout) as error:
             raise Unavailable(f"The database refused the transaction ({_kind(error)}).") from None
+        if follow := session.info.get("after_commit"):
+            follow()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session in autocommit: each statement sees the newest committed state."""
         try:
-            with Session(self._autocommit, expire_on_commit=False, autoflush=False) as session:
+            info = {"database": self}
+            with Session(self._autocommit, expire_on_commit=False, autoflush=False, info=info) as session:
                 yield session
         except (DBAPIError, PoolTimeout) as error:
             raise Unavailable(f"The database did not answer ({_kind(error)}).") from None
 
+    def wipe(self) -> None:
+        """What was deleted leaves SQLite's write-ahead log, too, unless somebody is just reading there; PostgreSQL has
+        no such means (docs/adr/0015). Raises `Unavailable`."""
+        if self.engine.dialect.name == "sqlite":
+            with self.read() as session:
+                session.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+
     def dispose(self) -> None:
         self.engine.dispose()
+        if self.keystore is not self:
+            self.keystore.dispose()
 
 
 def insert_if_missing(
@@ -107,7 +123,8 @@ def insert_if_missing(
     dialect = session.get_bind().dialect.name
     insert = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
     statement = insert.values(**key, **(values or {})).on_conflict_do_nothing(index_elements=list(key))
-    return bool(session.connection().execute(statement).rowcount)
+    # RETURNING, since an INSERT's row count is -1 with some drivers, which reads as "made".
+    return session.connection().execute(statement.returning(table.__table__.c[next(iter(key))])).first() is not None
 
 
 def _kind(error: DBAPIError | PoolTimeout) -> str:

@@ -18,9 +18,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from broker.db import Database
+from broker.db import Database, insert_if_missing
 from broker.errors import Unavailable
-from broker.models import Authorization, Duty, KeyCheck
+from broker.models import AuditHead, Authorization, Duty, KeyCheck
 from tests.house import free_port
 from tests.postgres import Server
 
@@ -354,3 +354,14 @@ def test_connections_that_died_while_idle_are_replaced_unnoticed(
     with database.write() as session:
         add(session, "k1")
     assert kids(database) == {"k1"}
+
+
+def test_insert_if_missing_tells_who_made_the_row(database_url: str) -> None:
+    """On PostgreSQL an INSERT's row count was -1, which read as made: a signed assertion counted as new each time."""
+    database = Database(database_url)
+    made = []
+    for _ in range(2):
+        with database.write() as session:
+            made.append(insert_if_missing(session, AuditHead, {"tenant": "toko"}, {"seq": 0, "hash": b""}))
+    database.dispose()
+    assert made == [True, False]
