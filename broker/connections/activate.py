@@ -2,7 +2,8 @@
 
 The authorization's row is locked: it orders "a connection becomes active" against "the provider is told to revoke"
 (design decision 5). If the provider was told anything since this session's browser left, the new token is probed
-before it counts. Locks are taken as a revocation takes them: connection, session or authorization, never back.
+before it counts. Locks are taken in the order in which a revocation takes them: authorization, connection, duty,
+session; whoever has a later one never waits for an earlier.
 """
 
 import time
@@ -133,8 +134,8 @@ def _activate_once(
     """May be repeated: where a COMMIT failed, nobody knows whether it counted."""
     with broker.database.write() as session:
         row = session.get_one(ConnectSession, session_id)
-        live_of(session, row, exchanged.account_index, lock=True)
         told = authorization(session, row.app_id, exchanged.account_index)
+        held = live_of(session, row, exchanged.account_index, lock=True)
         row = session.get_one(ConnectSession, session_id, with_for_update=True, populate_existing=True)
         if row.connection_id:
             return Activated.by(row)
@@ -142,7 +143,7 @@ def _activate_once(
             raise Forbidden("The session ended while it was being confirmed. Start again.")
         if told.told_at and row.began_at and told.told_at >= row.began_at and told.told_at != probed:
             return _Told(told.told_at, told.telling_until)
-        connection = _connection(broker, session, row, exchanged)
+        connection = _connection(broker, session, row, exchanged, held)
         dropped = _grants(broker, session, row, connection, exchanged, assets)
         row.connection_id, row.outcome = connection.id, {"dropped_assets": dropped}
         end_session(broker, session, row, "confirmed", actor=row.client_id)
@@ -188,10 +189,11 @@ def _unknown() -> ProviderUnavailable:
     return ProviderUnavailable("Nobody can say whether this authorization still stands. Start again.", retryable=False)
 
 
-def _connection(broker: Broker, session: Session, row: ConnectSession, exchanged: Exchanged) -> Connection:
+def _connection(
+    broker: Broker, session: Session, row: ConnectSession, exchanged: Exchanged, connection: Connection | None
+) -> Connection:
     """The subject's live connection to this account, updated; or a new one."""
     now = broker.clock()
-    connection = live_of(session, row, exchanged.account_index, lock=True)
     if lacks_lasting_access(broker.provider(row.provider), exchanged.answer, connection):
         raise ConsentAgain("The provider gave no lasting access.")
     if row.renews and (connection is None or connection.id != row.renews):
@@ -231,7 +233,7 @@ def live_of(session: Session, row: ConnectSession, account_index: bytes, *, lock
         Connection.account_index == account_index,
         Connection.live.is_(True),
     )
-    return session.scalar(query.with_for_update().execution_options(populate_existing=True) if lock else query)
+    return session.scalar(query.with_for_update() if lock else query)
 
 
 def lacks_lasting_access(provider: Provider, answer: TokenAnswer, held: Connection | None) -> bool:

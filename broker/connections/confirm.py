@@ -38,6 +38,7 @@ from broker.errors import (
     InsufficientScope,
     NotFound,
     ProviderUnavailable,
+    RateLimited,
     Unavailable,
     WrongAccount,
 )
@@ -223,6 +224,9 @@ def _exchange(broker: Broker, claim: _Claimed) -> TokenAnswer:
     except TokenRefused as refusal:
         detail = f"The provider refused the authorization code ({refusal.error}). Start again."
         raise ProviderUnavailable(detail, retryable=False) from None
+    except RateLimited:
+        # Not as a limit of ours: repeating this very request would not help, for the session is over.
+        raise ProviderUnavailable("The provider limits us for the moment. Start again later.") from None
 
 
 def _checked(broker: Broker, claim: _Claimed, answer: TokenAnswer) -> Exchanged:
@@ -288,8 +292,9 @@ def _reopened(broker: Broker, session_id: str, attempt: Attempt) -> BrokerError:
     """A second trip of the same session, on which the provider is asked to show its consent page."""
     ticket, now = fresh_token(), broker.clock()
     with broker.database.write() as session:
-        row = session.get_one(ConnectSession, session_id, with_for_update=True)
+        row = session.get_one(ConnectSession, session_id)
         _orphan(broker, session, row, attempt)
+        session.refresh(row, with_for_update=True)
         if row.status != "pending":
             return Forbidden("The session ended while it was being confirmed. Start again.")
         row.status, row.force_consent = "open", True
@@ -311,11 +316,12 @@ def _consent_again(broker: Broker, ticket: Secret) -> ConsentAgain:
 def _failed(broker: Broker, session_id: str, error: BrokerError, attempt: Attempt) -> BrokerError:
     """The session is over; what it obtained is an orphan, unless the provider has just called it dead."""
     with broker.database.write() as session:
-        row = session.get_one(ConnectSession, session_id, with_for_update=True)
-        if row.connection_id:
+        row = session.get_one(ConnectSession, session_id)
+        if row.connection_id:  # set by a COMMIT of ours that seemed to fail; nobody else activates this session
             return Unavailable("The confirmation was made, and its answer was lost. Repeat the request.")
         if not isinstance(error, TokenDead):
             _orphan(broker, session, row, attempt)
+        session.refresh(row, with_for_update=True)
         if not row.outcome:
             _record(row, error)
         if row.status == "pending":
@@ -324,6 +330,7 @@ def _failed(broker: Broker, session_id: str, error: BrokerError, attempt: Attemp
 
 
 def _orphan(broker: Broker, session: Session, row: ConnectSession, attempt: Attempt) -> None:
+    """Before the session's row is locked: a revocation locks the duty first."""
     if attempt.answer:
         orphan(
             broker,

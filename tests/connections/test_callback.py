@@ -3,13 +3,14 @@ docs/facts/security.md STD-01 to STD-03, STD-05 to STD-08, STD-14, STD-15, INP-5
 
 import base64
 import hashlib
+from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import pytest
 import requests
-from flask import Flask, jsonify, request
 
 from broker.sandbox.serve import Running
+from tests.connections.idp import Idp
 from tests.connections.page import Shown
 from tests.house import Browser, Clock, Google, House, SalesApp, query
 
@@ -152,70 +153,52 @@ def test_a_denied_session_takes_no_callback(app: SalesApp, browser: Browser) -> 
 
 
 @pytest.fixture
-def other() -> Running:
-    """An OpenID provider that promises `iss` in each callback, and notes what it is asked."""
-    fake = Flask("other")
-    fake.asked = []  # type: ignore[attr-defined]
-
-    @fake.before_request
-    def note() -> None:
-
-        fake.asked.append(request.path)  # type: ignore[attr-defined]
-
-    @fake.get("/.well-known/openid-configuration")
-    def metadata():
-
-        issuer = request.host_url.rstrip("/")
-        names = ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri")
-        return jsonify(
-            issuer=issuer,
-            authorization_response_iss_parameter_supported=True,
-            **{name: f"{issuer}/{name}" for name in names},
-        )
-
-    with Running(fake) as running:
-        running.asked = fake.asked  # type: ignore[attr-defined]
-        yield running
+def idp(clock: Clock) -> Iterator[Idp]:
+    """It promises `iss` in each callback."""
+    idp = Idp(clock)
+    with Running(idp.app) as running:
+        idp.url = running.url
+        yield idp
 
 
 @pytest.fixture
-def two_providers(build, sqlite_url: str, other: Running) -> House:
-    oidc = {"ISSUER": other.url, "CLIENT_ID": "broker", "CLIENT_SECRET": "PROVIDER-SECRET-1"}
-    return build(sqlite_url, **{f"BROKER_OIDC_OTHER_{name}": value for name, value in oidc.items()})
+def two_providers(build, sqlite_url: str, idp: Idp) -> House:
+    house: House = build(sqlite_url, **idp.environ(idp.url))
+    return house
 
 
 def test_an_answer_at_another_providers_path_is_refused(
-    two_providers: House, other: Running, browser: Browser, google: Google
+    two_providers: House, idp: Idp, browser: Browser, google: Google
 ) -> None:
     """STD-03: else one provider's code ends at another's token endpoint (cross-toolkit account takeover)."""
     app = two_providers.client()
     callback = app.callback(*CONTACTS, browser=browser)
     for path in ("other", "nobody", "google2", "Google"):
         _refused(browser.get(callback.replace("/callback/google?", f"/callback/{path}?")))
-    assert (google.requests("/token"), other.asked) == ([], [])  # type: ignore[attr-defined]
+    assert (google.requests("/token"), idp.asked) == ([], [])
     assert app.confirm(browser.come_back(callback)).status_code == 200
 
 
-def test_each_provider_app_has_a_path_of_its_own(two_providers: House, other: Running, browser: Browser) -> None:
+def test_each_provider_app_has_a_path_of_its_own(two_providers: House, idp: Idp, browser: Browser) -> None:
     app = two_providers.client()
     link = app.begin("openid_profile", provider="other")
     asked = query(browser.approve(link, ["openid_profile"]))
     assert asked["redirect_uri"] == f"{two_providers.url}/callback/other"
     form_action = browser.get(app.begin("openid_profile", provider="other")).headers["Content-Security-Policy"]
-    assert other.url in form_action
+    assert idp.url in form_action
 
 
-def test_a_provider_that_promises_iss_must_send_it(two_providers: House, other: Running, browser: Browser) -> None:
+def test_a_provider_that_promises_iss_must_send_it(two_providers: House, idp: Idp, browser: Browser) -> None:
     """STD-07, RFC 9207 §2.4."""
     app = two_providers.client()
-    for iss, status in ((other.url, 303), (None, 400), (other.url + "/", 400), ("https://accounts.google.com", 400)):
+    for iss, status in ((idp.url, 303), (None, 400), (idp.url + "/", 400), ("https://accounts.google.com", 400)):
         session = app.session("openid_profile", provider="other").json()
         state = query(browser.approve(session["url"], ["openid_profile"]))["state"]
         answer = {"state": state, "code": "CODE-1", **({"iss": iss} if iss else {})}
         came = browser.get(f"{two_providers.url}/callback/other?{urlencode(answer)}")
         assert came.status_code == status, iss
         assert app.status(session["id"]) == ("pending" if status == 303 else "failed")
-    assert not [path for path in other.asked if "token" in path]  # type: ignore[attr-defined]
+    assert not [path for path in idp.asked if "token" in path]
 
 
 @pytest.mark.parametrize(
