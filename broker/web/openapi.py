@@ -9,10 +9,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from broker import __version__, clients
-from broker.errors import BrokerError, TooLarge, UnsupportedMediaType
+from broker.errors import BrokerError, Forbidden, TooLarge, Unauthorized, Unavailable, UnsupportedMediaType
 from broker.web.answers import Problem
 from broker.web.callers import the_broker
-from broker.web.routes import ROUTES, Route
+from broker.web.routes import LONGEST_KEY, ROUTES, Route
 
 openapi = Blueprint("openapi", __name__)
 
@@ -59,7 +59,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "operationId": route.name,
         "summary": route.summary,
         "security": [{"oauth2": [route.scope] if route.scope else []}],
-        "parameters": [*_in_path(route.rule), *_in_query(route.query)],
+        "parameters": [*_in_path(route.rule), *_in_query(route.query), *_headers(route.method)],
         "responses": {**_answers(route.answers), **_problems(_errors(route))},
     }
     if route.body is not None:
@@ -79,6 +79,14 @@ def _in_path(rule: str) -> list[dict[str, Any]]:
 def _in_query(query: type[BaseModel] | None) -> list[dict[str, Any]]:
     members = query.model_json_schema().get("properties", {}) if query else {}
     return [{"name": name, "in": "query", "schema": schema} for name, schema in members.items()]
+
+
+def _headers(method: str) -> list[dict[str, Any]]:
+    """A repetition with the same key is answered as the first was, for a day."""
+    if method == "GET":
+        return []
+    schema = {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[ -~]+$"}
+    return [{"name": "Idempotency-Key", "in": "header", "schema": schema}]
 
 
 def _answers(answers: Mapping[int, Any]) -> dict[str, Any]:
@@ -124,6 +132,7 @@ def _security(public_url: str) -> dict[str, Any]:
     flow = {"tokenUrl": f"{public_url}/oauth/token", "scopes": {scope: scope for scope in clients.SCOPES}}
     return {
         "oauth2": {"type": "oauth2", "flows": {"clientCredentials": flow}},
+        "monitor": {"type": "http", "scheme": "bearer", "description": "BROKER_METRICS_TOKEN."},
         "client": {"type": "http", "scheme": "basic", "description": "A client's id and secret."},
     }
 
@@ -138,7 +147,10 @@ def _by_hand() -> dict[str, Any]:
     return {
         "/oauth/token": {"post": _form("issue_token", "An access token (RFC 6749 §4.4)", ("grant_type",), facts)},
         "/oauth/revoke": {"post": _form("revoke_token", "End a connection or a token (RFC 7009)", ("token",), {})},
+        "/oauth/introspect": {"post": _form("introspect_token", "What a token is worth (RFC 7662)", ("token",), facts)},
         "/.well-known/oauth-authorization-server": {"get": _fact("oauth_metadata", "RFC 8414 metadata", facts)},
+        "/openapi.json": {"get": _fact("openapi", "This document", facts)},
+        "/metrics": {"get": _metrics()},
         "/healthz": {"get": _fact("alive", "Whether this process is alive", facts)},
         "/readyz": {
             "get": _fact("ready", "Whether it can serve", facts, {"503": {"description": "It cannot.", **facts}})
@@ -165,6 +177,16 @@ def _by_hand() -> dict[str, Any]:
                 "responses": {"303": moved, "400": refused, "502": refused, "503": refused},
             }
         },
+    }
+
+
+def _metrics() -> dict[str, Any]:
+    text = {"content": {"text/plain": {"schema": {"type": "string"}}}}
+    return {
+        "operationId": "metrics",
+        "summary": "What is counted, in Prometheus' form",
+        "security": [{"oauth2": ["admin"]}, {"monitor": []}, {}],
+        "responses": {"200": {"description": "Metrics.", **text}, **_problems((Unauthorized, Forbidden, Unavailable))},
     }
 
 
