@@ -69,6 +69,18 @@ class ConnectionKey(Base):
     __table_args__ = (UniqueConstraint("tenant", "connection"),)
 
 
+class OwedShred(Base):
+    """A key whose destruction was decided, and which stands in a key store of its own until that is done (ADR 0015).
+
+    In the data's database, beside what decided it. `connection` is empty where a whole tenant is meant.
+    """
+
+    __tablename__ = "owed_shreds"
+    tenant: Mapped[str] = mapped_column(SHORT, primary_key=True)
+    connection: Mapped[str] = mapped_column(SHORT, primary_key=True)
+    owed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 # --- callers (broker.clients) --------------------------------------------------------------------------------
 
 

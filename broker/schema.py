@@ -20,10 +20,25 @@ PATIENCE = 600.0
 
 
 def upgrade(database: Database) -> None:
-    """Bring it to `HEAD`, wholly or not at all. Idempotent; several at once are put in order by a lock.
+    """Bring it to `HEAD`, wholly or not at all, and its key store before it. Idempotent; several at once take turns.
 
     Raises `ConfigurationError` where a newer version of the broker was here, `Unavailable`.
     """
+    for part in _parts(database):
+        _upgrade(part)
+
+
+def is_current(database: Database) -> bool:
+    """Whether the schema is this version's or a newer one, which this one can live with. Raises `Unavailable`."""
+    return all(_is_current(part) for part in _parts(database))
+
+
+def _parts(database: Database) -> list[Database]:
+    """A key store of its own has all tables, too: one schema, one history; only the vault's are used."""
+    return [database] if database.keystore is database else [database.keystore, database]
+
+
+def _upgrade(database: Database) -> None:
     from alembic import command
     from alembic.util import CommandError
 
@@ -41,8 +56,7 @@ def upgrade(database: Database) -> None:
         patient.dispose()
 
 
-def is_current(database: Database) -> bool:
-    """Whether the schema is this version's or a newer one, which this one can live with. Raises `Unavailable`."""
+def _is_current(database: Database) -> bool:
     with database.read() as session:
         if not inspect(session.connection()).has_table("alembic_version"):
             return False

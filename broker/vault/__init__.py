@@ -5,14 +5,16 @@
          └─ wraps a connection's key
              └─ with a fresh salt derives one message's key, nonce and commitment
 
-`vault` has the verbs, `cipher` the bytes, `ring` the key encryption keys, `rows` the key tables, `memory` unwrapped
-tenant keys, `rotation` a rotation from end to end. There is no fall-back to plain text and no trying of keys.
+`vault` has the verbs, `cipher` the bytes, `ring` the key encryption keys, `rows` the key tables, `store` where these
+are, `memory` unwrapped tenant keys, `rotation` a rotation from end to end. There is no fall-back to plain text and no
+trying of keys.
 """
 
 from broker.vault.cipher import Undecryptable, lp
 from broker.vault.ring import KeyRing
 from broker.vault.rotation import Report, Rotated, rotate
 from broker.vault.rows import KEY_COLUMNS, ROOT, WRAPPED_BY, KeyRows, KeyStatus
+from broker.vault.store import check_place, shred_owed
 from broker.vault.vault import Vault
 
 __all__ = [
@@ -26,6 +28,8 @@ __all__ = [
     "Rotated",
     "Undecryptable",
     "Vault",
+    "check_place",
     "lp",
     "rotate",
+    "shred_owed",
 ]

@@ -47,7 +47,7 @@ def rotate(database: Database, vault: Vault, *, tenant_keys: bool, report: Repor
     With `tenant_keys`, then also give each tenant a new key and bring its connection keys under it. Raises
     `Unavailable` where the database or the key source fails; what was done stays done.
     """
-    rotated = Rotated()
+    database, rotated = database.keystore, Rotated()
     rotated.tenant_keys = _rewrap_tenant_keys(_Walk(database, report, rotated, "tenant keys"), vault)
     if tenant_keys:
         rotated.new_tenant_keys = _renew_tenant_keys(_Walk(database, report, rotated, "new tenant keys"), vault)

@@ -6,21 +6,19 @@ from collections.abc import Callable
 from datetime import datetime
 
 from sqlalchemy import Connection as DatabaseConnection
-from sqlalchemy import and_, delete, func, insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import and_, func, insert, select, update
 
 from broker.keyring import KEY, KeySource, Random, draw
 from broker.models import ConnectionKey, TenantKey
 from broker.secret import SecretBytes
-from broker.vault import cipher, rows
+from broker.vault import cipher, rows, store
 from broker.vault.cipher import ID, SALT, Dek, Place, Sealed, Undecryptable
 from broker.vault.memory import Unwrapped
 from broker.vault.rows import ROOT, KeyRows, KeyStatus, TenantRow, key_rows, primary_row
+from broker.vault.store import ALL, Keys, changing, reading, refuse_while_owed
 
 FIRST = 1
 """A tenant's first generation of keys."""
-Keys = Session | DatabaseConnection
-"""Where the key tables are: in a transaction; for `open`, `seal` and `status` autocommit is enough."""
 
 
 class Vault:
@@ -46,25 +44,29 @@ class Vault:
     def new_key(self, keys: Keys, *, tenant: str, connection: str) -> None:
         """Give a connection its key, and its tenant one if it has none. Does nothing where it exists."""
         _refuse_reserved(tenant)
-        database = _database(keys)
-        if key_rows(database, tenant, connection):
-            return
-        primary = primary_row(database, tenant) or self._make_tenant_key(database, tenant, FIRST)
-        dek = Dek(draw(self._random, ID), SecretBytes(draw(self._random, KEY)))
-        wrapped = self._wrap_dek(tenant, connection, primary, dek)
-        row = {"dek_id": dek.id, "tenant": tenant, "connection": connection, "tk_id": primary.tk_id}
-        rows.insert_once(database, insert(ConnectionKey).values(**row, wrapped=wrapped, created_at=self._clock()))
+        refuse_while_owed(keys, tenant=tenant, connection=connection)
+        with changing(keys) as database:
+            if key_rows(database, tenant, connection):
+                return
+            primary = primary_row(database, tenant) or self._make_tenant_key(database, tenant, FIRST)
+            dek = Dek(draw(self._random, ID), SecretBytes(draw(self._random, KEY)))
+            wrapped = self._wrap_dek(tenant, connection, primary, dek)
+            row = {"dek_id": dek.id, "tenant": tenant, "connection": connection, "tk_id": primary.tk_id}
+            rows.insert_once(database, insert(ConnectionKey).values(**row, wrapped=wrapped, created_at=self._clock()))
 
     def seal(self, keys: Keys, *, tenant: str, connection: str, column: str, version: int, plaintext: bytes) -> bytes:
         """A blob, 92 bytes longer, that opens only under the same tenant, connection, column and version."""
         plaintext = SecretBytes(plaintext)
-        dek = self._dek(tenant, connection, key_rows(_database(keys), tenant, connection))
+        with reading(keys) as database:
+            found = key_rows(database, tenant, connection)
+        dek = self._dek(tenant, connection, found)
         return cipher.seal(dek, Place(tenant, connection, column, version), draw(self._random, SALT), plaintext)
 
     def open(self, keys: Keys, *, tenant: str, connection: str, column: str, version: int, blob: bytes | None) -> bytes:
         """What `seal` was given; one SELECT. An empty column does not open either."""
         Sealed.parse(blob)
-        found = key_rows(_database(keys), tenant, connection)
+        with reading(keys) as database:
+            found = key_rows(database, tenant, connection)
         return self.open_prefetched(
             tenant=tenant, connection=connection, column=column, version=version, blob=blob, rows=found
         )
@@ -82,27 +84,25 @@ class Vault:
 
         Makes the root at first use; raises `Undecryptable` where that would fall into autocommit.
         """
-        database = _database(keys)
-        root = primary_row(database, ROOT)
+        with reading(keys) as database:
+            root = primary_row(database, ROOT)
         if root is None:
-            if database.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
-                raise Undecryptable("no tenant key")
-            root = self._make_tenant_key(database, ROOT, FIRST)
+            with changing(keys) as database:
+                if database.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+                    raise Undecryptable("no tenant key")
+                root = self._make_tenant_key(database, ROOT, FIRST)
         return cipher.blind_index(self._tenant_key(ROOT, root), provider, client_id, value)
 
     # --- shredding -------------------------------------------------------------------------------------------
 
     def shred(self, keys: Keys, *, tenant: str, connection: str) -> bool:
         """Destroy a connection's key: what it sealed is lost. False where there was none."""
-        mine = and_(ConnectionKey.tenant == tenant, ConnectionKey.connection == connection)
-        return _database(keys).execute(delete(ConnectionKey).where(mine)).rowcount > 0
+        return store.shred(keys, tenant=tenant, connection=connection, now=self._clock())
 
     def shred_tenant(self, keys: Keys, *, tenant: str) -> bool:
         """Destroy a tenant's keys: restored connection keys do not open either. False where there was none."""
         _refuse_reserved(tenant)
-        database = _database(keys)
-        database.execute(delete(ConnectionKey).where(ConnectionKey.tenant == tenant))
-        found = database.execute(delete(TenantKey).where(TenantKey.tenant == tenant)).rowcount > 0
+        found = store.shred(keys, tenant=tenant, connection=ALL, now=self._clock())
         self._unwrapped.drop(tenant)
         return found
 
@@ -126,41 +126,43 @@ class Vault:
         Raises `ConfigurationError`, having written nothing, when a known id has another key, or an id that
         still wraps tenant keys has none (CRY-06).
         """
-        rows.check_keys(_database(keys), self._source)
+        with changing(keys) as database:
+            rows.check_keys(database, self._source)
 
     def status(self, keys: Keys) -> list[KeyStatus]:
         """Each key encryption key that is held or wraps something, by id."""
-        return rows.key_status(_database(keys), self._source)
+        with reading(keys) as database:
+            return rows.key_status(database, self._source)
 
     def rewrap_tenant_key(self, keys: Keys, *, tenant: str, tk_id: bytes) -> bool:
         """Wrap a tenant's key under the primary key encryption key; False if it was. Compare-and-set."""
-        database = _database(keys)
-        row = next((row for row in rows.tenant_rows(database, tenant) if row.tk_id == tk_id), None)
-        if row is None or row.kid == self._source.primary:
-            return False
-        kid, wrapped = self._wrap_tk(database, tenant, tk_id, self._unwrap_tk(tenant, row))
-        unchanged = and_(TenantKey.tenant == tenant, TenantKey.tk_id == tk_id, TenantKey.wrapped == row.wrapped)
-        change = update(TenantKey).where(unchanged).values(kid=kid, wrapped=wrapped)
-        return database.execute(change).rowcount > 0
+        with changing(keys) as database:
+            row = next((row for row in rows.tenant_rows(database, tenant) if row.tk_id == tk_id), None)
+            if row is None or row.kid == self._source.primary:
+                return False
+            kid, wrapped = self._wrap_tk(database, tenant, tk_id, self._unwrap_tk(tenant, row))
+            unchanged = and_(TenantKey.tenant == tenant, TenantKey.tk_id == tk_id, TenantKey.wrapped == row.wrapped)
+            change = update(TenantKey).where(unchanged).values(kid=kid, wrapped=wrapped)
+            return database.execute(change).rowcount > 0
 
     def new_tenant_key(self, keys: Keys, *, tenant: str) -> None:
         """A further generation, which wraps from now on; `rewrap_connection_key` brings the others over."""
         _refuse_reserved(tenant)
-        database = _database(keys)
-        newest = database.scalar(select(func.max(TenantKey.generation)).where(TenantKey.tenant == tenant))
-        self._make_tenant_key(database, tenant, (newest or 0) + 1)
+        with changing(keys) as database:
+            newest = database.scalar(select(func.max(TenantKey.generation)).where(TenantKey.tenant == tenant))
+            self._make_tenant_key(database, tenant, (newest or 0) + 1)
 
     def rewrap_connection_key(self, keys: Keys, *, tenant: str, connection: str) -> bool:
         """Wrap a connection's key under its tenant's newest; False if it was, or is shredded. Compare-and-set."""
-        database = _database(keys)
-        found, primary = key_rows(database, tenant, connection), primary_row(database, tenant)
-        if found is None or primary is None or primary.tk_id == found.tk_id:
-            return False
-        dek = self._dek(tenant, connection, found)
-        wrapped = self._wrap_dek(tenant, connection, primary, dek)
-        unchanged = and_(ConnectionKey.dek_id == dek.id, ConnectionKey.wrapped == found.wrapped_dek)
-        change = update(ConnectionKey).where(unchanged).values(tk_id=primary.tk_id, wrapped=wrapped)
-        return database.execute(change).rowcount > 0
+        with changing(keys) as database:
+            found, primary = key_rows(database, tenant, connection), primary_row(database, tenant)
+            if found is None or primary is None or primary.tk_id == found.tk_id:
+                return False
+            dek = self._dek(tenant, connection, found)
+            wrapped = self._wrap_dek(tenant, connection, primary, dek)
+            unchanged = and_(ConnectionKey.dek_id == dek.id, ConnectionKey.wrapped == found.wrapped_dek)
+            change = update(ConnectionKey).where(unchanged).values(tk_id=primary.tk_id, wrapped=wrapped)
+            return database.execute(change).rowcount > 0
 
     # --- layers of keys --------------------------------------------------------------------------------------
 
@@ -211,14 +213,6 @@ class Vault:
     def _wrap_dek(self, tenant: str, connection: str, row: TenantRow, dek: Dek) -> bytes:
         context = cipher.dek_context(tenant, connection, row.tk_id, dek.id)
         return cipher.wrap(self._tenant_key(tenant, row), dek.key, context, self._random)
-
-
-def _database(keys: Keys) -> DatabaseConnection:
-    """Core statements on the connection itself: a caller's own pending rows are not flushed in between.
-
-    Where a session has the key tables in a database of their own, it is that one's connection.
-    """
-    return keys.connection(bind_arguments={"mapper": ConnectionKey}) if isinstance(keys, Session) else keys
 
 
 def _refuse_reserved(tenant: str) -> None:

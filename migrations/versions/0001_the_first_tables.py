@@ -118,6 +118,13 @@ def upgrade() -> None:
     )
     op.create_index("ix_orphans_account", "orphans", ["app_id", "account_index"], unique=False)
     op.create_table(
+        "owed_shreds",
+        sa.Column("tenant", sa.String(length=128), nullable=False),
+        sa.Column("connection", sa.String(length=128), nullable=False),
+        sa.Column("owed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "connection", name=op.f("pk_owed_shreds")),
+    )
+    op.create_table(
         "revocations",
         sa.Column("id", sa.String(length=128), nullable=False),
         sa.Column("tenant", sa.String(length=128), nullable=False),
@@ -333,6 +340,7 @@ def downgrade() -> None:
     op.drop_table("tenant_keys")
     op.drop_index(op.f("ix_revocations_tenant"), table_name="revocations")
     op.drop_table("revocations")
+    op.drop_table("owed_shreds")
     op.drop_index("ix_orphans_account", table_name="orphans")
     op.drop_table("orphans")
     op.drop_table("key_checks")
