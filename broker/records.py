@@ -98,6 +98,19 @@ def read_page(
     """One page of one connector's records. Raises the errors of contract §2 and §4."""
     until = time.monotonic() + broker.settings.request_deadline
     standing = use.standing(broker, caller, connection_id, connector_name)
+    with use.unless_shredded(broker, standing):
+        return _page(broker, caller, standing, asset, cursor, limit, until)
+
+
+def _page(
+    broker: Broker,
+    caller: Caller,
+    standing: Standing,
+    asset: str | None,
+    cursor: str | None,
+    limit: int,
+    until: float,
+) -> RecordsPage:
     decision = decide(broker, standing, asset)
     place = cursors.opened(broker, standing, decision.asset, cursor) if cursor else None
     reading = Reading(standing, asset, place, limit, until)

@@ -179,14 +179,14 @@ def is_running(pid: int) -> bool:
 def is_ready(url: str) -> bool:
     try:
         return _plain().get(f"{url}/readyz", timeout=5).status_code == 200
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return False
 
 
 def _answers(url: str) -> bool:
     try:
         return _plain().get(url, timeout=5).status_code > 0
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return False
 
 

@@ -16,6 +16,7 @@ from broker.errors import InvalidRequest, NotFound
 from broker.models import Connection, Grant
 from broker.providers.base import Account
 from broker.runtime import Broker
+from broker.vault import Undecryptable
 
 STATES = ("active", "reconnect_required", "suspended", "revoking", "revoked")
 
@@ -88,7 +89,17 @@ def listed(
 
 
 def rendered(broker: Broker, session: Session, row: Connection) -> dict[str, Any]:
-    """The Connection of contract §3. No provider token stands in it."""
+    """The Connection of contract §3. No provider token stands in it. One that is shredded meanwhile is shown so."""
+    try:
+        return _rendered(broker, session, row)
+    except Undecryptable:
+        session.refresh(row)
+        if row.account is not None:
+            raise
+        return _rendered(broker, session, row)
+
+
+def _rendered(broker: Broker, session: Session, row: Connection) -> dict[str, Any]:
     grants = session.scalars(select(Grant).where(Grant.connection_id == row.id).order_by(Grant.granted_at, Grant.id))
     return {
         "id": row.id,

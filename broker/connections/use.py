@@ -1,6 +1,8 @@
 """Use: the state on which one request relies, read before the provider is called and again before data leave (I2)."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -14,12 +16,14 @@ from broker.errors import (
     ConnectionRevoked,
     ConnectionSuspended,
     GrantWithdrawn,
+    InvalidRequest,
     NotGranted,
     ReconnectRequired,
     Unavailable,
 )
 from broker.models import Connection, Grant
 from broker.runtime import Broker
+from broker.vault import Undecryptable
 
 RELIED_ON = 0.1
 """L of invariant I2, in seconds: data are written on a state read begun at most this long ago."""
@@ -74,6 +78,17 @@ def recent(broker: Broker, earlier: Standing) -> Standing:
     if standing.is_recent():
         return standing
     raise Unavailable("The database is too slow to tell whether these data may still be handed out.")
+
+
+@contextmanager
+def unless_shredded(broker: Broker, standing: Standing) -> Iterator[None]:
+    """Where something does not open since the connection was revoked and shredded in the middle of a request, it is
+    the revocation that the caller hears of."""
+    try:
+        yield
+    except (Undecryptable, InvalidRequest):
+        again(broker, standing)
+        raise
 
 
 def again(broker: Broker, earlier: Standing) -> Standing:

@@ -6,8 +6,9 @@ test_revoke_in_flight.py.
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -182,6 +183,62 @@ def test_a_revocation_ends_the_sessions_that_renew_the_connection(sqlite_house: 
     assert app.status(opened) == "failed"
     assert app.confirm(returned).status_code == 403
     assert app.connection(connection)["state"] == "revoking"
+
+
+# --- in the middle of another request ------------------------------------------------------------------------
+
+
+@contextmanager
+def before_a_key_is_read(house: House, number: int, act: Callable[[], object]) -> Iterator[list[bool]]:
+    """Does `act` just before a connection's key is read for the `number`th time; true once that has happened."""
+    count, happened = iter(range(number + 1)), []
+
+    def listen(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if not happened and "FROM connection_keys" in statement and next(count) == number:
+            happened.append(True)
+            with ThreadPoolExecutor(1) as other:
+                other.submit(act).result()
+
+    event.listen(house.broker.database.engine, "before_cursor_execute", listen)
+    try:
+        yield happened
+    finally:
+        event.remove(house.broker.database.engine, "before_cursor_execute", listen)
+
+
+@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("how", ["first page", "next page"])
+def test_a_reading_during_which_the_connection_is_shredded_is_410(house: House, number: int, how: str) -> None:
+    """It was 503 once, or told that the cursor was changed: what was sealed had just ceased to open."""
+    app, other = house.client(), house.client()
+    connection = app.connect()["id"]
+    cursor = {"cursor": app.records(connection).json()["next_cursor"]} if how == "next page" else {}
+
+    def shred() -> None:
+        other.revoke(connection)
+        house.work()
+
+    with before_a_key_is_read(house, number, shred) as happened:
+        answer = app.records(connection, **cursor)
+    assert happened or number > 1
+    assert code(answer) == (410, "connection_revoked") if happened else answer.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/connections", "/v1/connections/{}"])
+def test_a_connection_that_is_shredded_while_it_is_shown_is_shown_without_its_account(house: House, path: str) -> None:
+    app, other = house.client(), house.client()
+    connection = app.connect()["id"]
+
+    def shred() -> None:
+        other.revoke(connection)
+        house.work()
+
+    with before_a_key_is_read(house, 0, shred) as happened:
+        answer = app.call("GET", path.format(connection))
+    assert happened
+    assert answer.status_code == 200
+    (shown,) = answer.json().get("items", [answer.json()])
+    assert (shown["state"], shown["account"]) == ("revoked", None)
 
 
 # --- repeated, and at once -----------------------------------------------------------------------------------
