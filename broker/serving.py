@@ -45,7 +45,7 @@ def gunicorn_command(settings: Settings, *, bind: str, workers: int, threads: in
         "--log-level": "warning",
     }
     arguments = [part for option in options.items() for part in option]
-    return [sys.executable, "-m", "gunicorn", *arguments, "broker.app:create_app()"]
+    return [sys.executable, "-m", "gunicorn", *arguments, "--no-control-socket", "broker.app:create_app()"]
 
 
 def serve(command: list[str], *, with_worker: bool) -> int:

@@ -29,10 +29,15 @@ def resume(broker: Broker, caller: Caller, connection_id: str) -> None:
         if row.suspended_at is not None:
             row.suspended_at = None
             noted(session, row, "connection.resumed", actor=caller.client_id)
-            row.state = "suspended" if row.provider_suspended_at else "active"
+            row.state = "suspended" if row.provider_suspended_at else _state_before(row)
         held = row.provider_suspended_at is not None
     if held:
         raise ConnectionSuspended("The provider suspended this account.", source="provider")
+
+
+def _state_before(row: Connection) -> str:
+    """An access token is dropped only where the provider no longer honours the connection."""
+    return "active" if row.access_token else "reconnect_required"
 
 
 def _live(session: Session, caller: Caller, connection_id: str) -> Connection:
