@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from broker.errors import ProviderUnavailable
 from broker.upstream import Upstream
 from tests.upstream.hostile_peer import Peer, Script, Talk, message, says, sends
-from tests.upstream.peers import REAL, Ask, Make, failure, fails
+from tests.upstream.peers import REAL, Ask, Make, fails, failure
 
 
 def resets(talk: Talk) -> None:
