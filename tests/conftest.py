@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from broker.sandbox.google import create_google
@@ -12,6 +13,10 @@ from broker.sandbox.serve import Running
 from tests.house import Browser, Clock, Google, House, SalesApp, built
 
 pytest_plugins = ("tests.postgres", "tests.processes")
+
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
+"""A machine that does other things besides is slow at times; that is no failure."""
 
 SECRETS = ("PROVIDER-SECRET-1",)
 """Loud constants that must stand in no log, whatever the level."""
