@@ -22,7 +22,7 @@ from broker.providers.openid import OpenIDProvider
 from broker.runtime import Broker, Clock, utc_now
 from broker.schema import is_current
 from broker.upstream import Upstream
-from broker.vault import KeyRing, Vault
+from broker.vault import KeyRing, Vault, check_place
 from broker.web import edge, oauth, problems
 from broker.web.api import BLUEPRINTS
 from broker.web.openapi import openapi
@@ -45,8 +45,9 @@ def assemble(environ: Mapping[str, str], *, clock: Clock = utc_now) -> Broker:
     connectors = load_connectors()
     _check_connectors(connectors, [*built_in.values(), OpenIDProvider("openid")])
     failpoint.arm(settings.failpoints)
-    _make_folder(settings.database_url)
-    database = Database(settings.database_url)
+    for url in (settings.database_url, settings.keystore_url):
+        _make_folder(url)
+    database = Database(settings.database_url, keystore=settings.keystore_url)
     vault = Vault(KeyRing.load(settings.keys, environ=environ), clock=clock)
     database.before_commit = appender(vault, clock)
     upstream = Upstream(origins=_origins(settings), production=settings.production, deadline=settings.provider_deadline)
@@ -67,6 +68,7 @@ def check(broker: Broker) -> None:
     """What must hold before serving. Raises `ConfigurationError`, `Unavailable`."""
     if not is_current(broker.database):
         raise ConfigurationError(["The database's schema is not the one of this version: run broker db upgrade."])
+    check_place(broker.database)
     with broker.database.write() as session:
         broker.vault.check_keys(session)
 

@@ -60,6 +60,19 @@ def db_upgrade() -> None:
     click.echo("The database is up to date.")
 
 
+@db.command("move-keys")
+def db_move_keys() -> None:
+    """Move the keys out of the database into the one that BROKER_KEYSTORE_URL names. Stop every broker before."""
+    from broker.app import assemble, environment
+    from broker.schema import upgrade
+    from broker.vault import move_keys
+
+    broker = assemble(environment())
+    upgrade(broker.database)
+    moved = move_keys(broker.database)
+    click.echo(f"Rows moved: {moved}. Backups of the database that are older than this still hold the keys.")
+
+
 @cli.command()
 @click.option("--bind", metavar="HOST:PORT", help="Where to listen; see BROKER_BIND.")
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True)

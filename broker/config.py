@@ -49,6 +49,8 @@ class Settings:
     production: bool
     database_url: str = field(repr=False)
     """It may hold a password."""
+    keystore_url: str = field(repr=False)
+    """Empty: the keys are in the same database."""
     keys: str
     public_url: str
     apps: Mapping[str, ProviderApp]
@@ -68,9 +70,11 @@ class Settings:
         """Check everything, then build. `declared`: provider name → its options. Raises `ConfigurationError`."""
         reading = _Reading(environ)
         production = reading.choice("BROKER_ENV", ("production", "development"), "production") == "production"
+        database_url = reading.database("BROKER_DATABASE_URL")
         settings = cls(
             production=production,
-            database_url=reading.database("BROKER_DATABASE_URL"),
+            database_url=database_url,
+            keystore_url=reading.keystore("BROKER_KEYSTORE_URL", database_url),
             keys=reading.required("BROKER_KEYS", "make one with: broker keys generate file:/path/to/keys"),
             public_url=reading.public_url(production),
             apps=reading.apps(declared, production),
@@ -156,6 +160,14 @@ class _Reading:
             return f"sqlite:///{folder / 'broker.db'}"
         if not value.startswith(("sqlite:///", "postgresql+psycopg://")):
             self.problem(f"{name} must begin with sqlite:/// or postgresql+psycopg://")
+        elif re.match(r"sqlite:///(?:$|\?|:memory:|file:)", value):
+            self.problem(f"{name} must name a file")
+        return value
+
+    def keystore(self, name: str, database_url: str) -> str:
+        value = self.get(name) and self.database(name)
+        if value and value == database_url:
+            self.problem(f"{name} must name another database than BROKER_DATABASE_URL, or be unset")
         return value
 
     def public_url(self, production: bool) -> str:

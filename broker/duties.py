@@ -19,6 +19,7 @@ from broker.connections.begin import end_session
 from broker.errors import BrokerError, RateLimited, Unavailable
 from broker.models import AccessToken, ClientAssertion, ConnectSession, Duty
 from broker.runtime import Broker
+from broker.vault import shred_owed
 
 log = logging.getLogger("broker.duties")
 
@@ -117,7 +118,8 @@ def do(broker: Broker, duty: Leased) -> None:
 
 
 def sweep(broker: Broker) -> None:
-    """End connect sessions that nobody finished, with their secrets; forget expired access tokens and old duties."""
+    """End connect sessions that nobody finished, with their secrets; forget expired access tokens and old duties;
+    destroy keys that should be gone already."""
     now = broker.clock()
     late = now - timedelta(seconds=2 * broker.settings.request_deadline)
     with broker.database.write() as session:
@@ -132,6 +134,8 @@ def sweep(broker: Broker) -> None:
         idempotency.sweep(broker, session, now)
         session.execute(delete(AccessToken).where(AccessToken.expires_at < now - timedelta(hours=1)))
         session.execute(delete(Duty).where(Duty.done_at < now - KEPT))
+    shred_owed(broker.database)
+    broker.database.keystore.wipe()
 
 
 def _close(broker: Broker, duty: Leased, again_at: datetime | None) -> None:

@@ -6,11 +6,12 @@
              └─ with a fresh salt derives one message's key, nonce and commitment
 
 `vault` has the verbs, `cipher` the bytes, `ring` the key encryption keys, `rows` the key tables, `store` where these
-are, `memory` unwrapped tenant keys, `rotation` a rotation from end to end. There is no fall-back to plain text and no
-trying of keys.
+are, `moving` their way there, `memory` unwrapped tenant keys, `rotation` a rotation from end to end. There is no
+fall-back to plain text and no trying of keys.
 """
 
 from broker.vault.cipher import Undecryptable, lp
+from broker.vault.moving import move_keys
 from broker.vault.ring import KeyRing
 from broker.vault.rotation import Report, Rotated, rotate
 from broker.vault.rows import KEY_COLUMNS, ROOT, WRAPPED_BY, KeyRows, KeyStatus
@@ -30,6 +31,7 @@ __all__ = [
     "Vault",
     "check_place",
     "lp",
+    "move_keys",
     "rotate",
     "shred_owed",
 ]
