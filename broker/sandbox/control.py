@@ -45,6 +45,12 @@ def given() -> dict[str, Any]:
     return body if isinstance(body, dict) else abort(400, "send a JSON object")
 
 
+def text(body: dict[str, Any], name: str, otherwise: str) -> str:
+    """A text; `otherwise` where it is missing or empty."""
+    value = body.get(name) or otherwise
+    return value if isinstance(value, str) else abort(400, f"{name} is a text")
+
+
 def number(body: dict[str, Any], name: str, otherwise: int, *, most: int = 1_000_000) -> int:
     """A whole number from 0 to `most`."""
     value = body.get(name, otherwise)

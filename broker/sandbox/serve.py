@@ -4,6 +4,7 @@ Werkzeug's server as it stands closes each connection; a broker that keeps its o
 """
 
 import io
+import re
 import socket
 import struct
 import threading
@@ -146,7 +147,7 @@ class _Handler(WSGIRequestHandler):
 
     def run_wsgi(self) -> None:
         length = self.headers.get("Content-Length", "0")
-        if "Transfer-Encoding" in self.headers or not length.isdigit() or int(length) > MAX_BODY:
+        if "Transfer-Encoding" in self.headers or not re.fullmatch(r"[0-9]{1,18}", length) or int(length) > MAX_BODY:
             self.close_connection = True
             self.send_error(413)
             return

@@ -161,6 +161,19 @@ def test_with_a_page_token_of_events_all_else_must_stay_the_same(google: Client,
     assert google.events(token, pageToken=page, maxResults=5).status_code == 400
 
 
+def test_changes_after_a_filtered_reading_come_in_pages_without_its_filters(google: Client, token: str) -> None:
+    sync = _all_events(google, token, timeMin="2026-12-05T00:00:00Z")[1]["nextSyncToken"]
+    for event in ("call7", "call8", "call9"):
+        google.control("contacts", {"account": ANI, "event": {"id": event, "summary": "Moved"}})
+    changes = _all_events(google, token, syncToken=sync, maxResults=1)[0]
+    assert [event["id"] for event in changes] == ["call7", "call8", "call9"]
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "9" * 5000, "many"])
+def test_a_malformed_page_size_of_events_is_refused(google: Client, token: str, size: str) -> None:
+    assert google.events(token, maxResults=size).status_code == 400
+
+
 def test_a_sync_token_of_events_ends_too(google: Client, clock) -> None:
     answer = google.connect()
     sync = _all_events(google, answer["access_token"])[1]["nextSyncToken"]

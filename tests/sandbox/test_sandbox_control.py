@@ -252,6 +252,10 @@ def test_an_account_that_holds_more_or_less_tells_a_sync_token(google: Client) -
         ("clients", {"client_id": "ONE"}),
         ("clients", {"client_id": "ONE", "client_secret": "S", "redirect_uris": "https://x.example"}),
         ("contacts", {"account": ANI, "event": {"summary": "When?"}}),
+        ("contacts", {"account": ANI, "event": {"id": "call1", "start": "soon"}}),
+        ("contacts", {"account": ANI, "event": {"id": 5}}),
+        ("contacts", {"account": ANI, "contact": {"resourceName": 5}}),
+        ("kill", {"tokens": ["access"]}),
         ("quirks", []),
     ],
 )

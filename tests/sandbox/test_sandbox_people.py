@@ -36,6 +36,8 @@ def test_a_person_has_only_the_fields_asked_for(google: Client, token: str) -> N
         {"personFields": "names,secrets"},
         {"pageSize": 0},
         {"pageSize": 1001},
+        {"pageSize": "9" * 5000},
+        {"pageSize": "٣"},
         {"sources": "READ_SOURCE_TYPE_MIND"},
         {"pageToken": "NOT-ONE"},
         {"syncToken": "NOT-ONE"},
@@ -194,6 +196,16 @@ def test_a_renamed_person_names_its_former_self(google: Client, token: str) -> N
     assert [person["resourceName"] for person in changes] == ["people/c9000"]
     assert changes[0]["metadata"]["previousResourceNames"] == ["people/c9"]
     assert changes[0]["names"]
+
+
+def test_a_record_of_no_sound_shape_is_handed_out_as_it_was_put_in(google: Client, token: str) -> None:
+    """What a provider should not send, a test of its client may want."""
+    odd = {"resourceName": "people/c1", "names": [3, {"metadata": 7}], "emailAddresses": "none"}
+    google.control("contacts", {"account": ANI, "contact": odd})
+    found, _ = contacts_read(google, token, personFields="names,emailAddresses")
+    assert len(contacts_read(google, token, sortOrder="LAST_NAME_ASCENDING")[0]) == 260
+    shown = next(person for person in found if person["resourceName"] == "people/c1")
+    assert (shown["names"], shown["emailAddresses"]) == ([3, {"metadata": 7}], "none")
 
 
 def test_a_missing_token_is_401(google: Client) -> None:

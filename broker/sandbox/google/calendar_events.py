@@ -3,6 +3,7 @@
 Sections and rules are of docs/facts/google.md.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -83,7 +84,7 @@ def _named(names: set[str]) -> dict[str, tuple[str, ...]]:
 def page_size(*, default: int, most: int) -> int:
     """`maxResults`; more than the most is cut to it."""
     text = request.args.get("maxResults", str(default))
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
+    if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) < 1:
         raise bad_request("Invalid value for maxResults.", location="maxResults")
     return min(int(text), most)
 

@@ -3,6 +3,7 @@
 Sections and rules are of docs/facts/google.md.
 """
 
+import re
 from collections.abc import Collection as Names
 from typing import Any
 
@@ -60,8 +61,9 @@ ORDERS = {
 
 
 def _name(item: Item, part: str) -> str:
-    names = item.record.get("names") or [{}]
-    return str(names[0].get(part, ""))
+    names = item.record.get("names")
+    first = names[0] if names and isinstance(names, list) else {}
+    return str(first.get(part, "")) if isinstance(first, dict) else ""
 
 
 def mask(name: str, known: Names[str] = FIELDS) -> frozenset[str]:
@@ -90,10 +92,17 @@ def visible(record: Record, fields: frozenset[str], types: set[str], scopes: fro
     person: Record = {}
     for name in fields & record.keys():
         value = record[name]
-        kept = [v for v in value if v["metadata"]["source"]["type"] in opened] if isinstance(value, list) else value
+        kept = [v for v in value if _source(v) in (None, *opened)] if isinstance(value, list) else value
         if kept:
             person[name] = kept
     return person
+
+
+def _source(value: Any) -> Any:  # noqa: ANN401 - a test may have put in whatever it likes
+    try:
+        return value["metadata"]["source"]["type"]
+    except (KeyError, TypeError):
+        return None
 
 
 def shown(item: Item, fields: frozenset[str], types: set[str], scopes: frozenset[str]) -> Record:
@@ -133,7 +142,7 @@ def _asked(known: set[str]) -> Asked:
 
 def _page_size() -> int:
     text = request.args.get("pageSize", "100")
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1000:
+    if not re.fullmatch(r"[0-9]{1,18}", text) or not 1 <= int(text) <= 1000:
         raise invalid_argument("Page size must be between 1 and 1000.")
     return int(text)
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify
 
-from broker.sandbox.control import given, number, refused
+from broker.sandbox.control import given, number, refused, text
 from broker.sandbox.google import seed
 from broker.sandbox.google.clients import Client
 from broker.sandbox.google.seed import Account, sourced
@@ -44,8 +44,8 @@ def revoke() -> Response:
 @CONTROL.post("/kill")
 def kill() -> Response:
     body, grants = given(), google().grants
-    stores = {"access": [grants.access], "refresh": [grants.refresh], "all": [grants.access, grants.refresh]}
-    if body.get("tokens") not in stores:
+    kinds = {"access": [grants.access], "refresh": [grants.refresh], "all": [grants.access, grants.refresh]}
+    if (kind := text(body, "tokens", "")) not in kinds:
         abort(400, "tokens is access, refresh or all")
     with google().lock:
         account = _account().sub if "account" in body else None
@@ -53,7 +53,7 @@ def kill() -> Response:
         def meant(token: Token) -> bool:
             return account in (None, token.account) and body.get("client") in (None, token.client)
 
-        return jsonify(killed=sum(store.drop(meant) for store in stores[body["tokens"]]))
+        return jsonify(killed=sum(store.drop(meant) for store in kinds[kind]))
 
 
 @CONTROL.post("/rotate-keys")
@@ -140,8 +140,8 @@ def _account() -> Account:
 
 
 def _change_contact(contacts: Collection, body: Record) -> str:
-    fields, former = body["contact"], body.get("renamed_from")
-    name: str = fields.get("resourceName") or f"people/c{len(contacts.items) + 1}"
+    fields, former = body["contact"], text(body, "renamed_from", "")
+    name = text(fields, "resourceName", f"people/c{len(contacts.items) + 1}")
     if body.get("delete") is True:
         return name if contacts.delete(name) else abort(404, "there is no such contact")
     kept = contacts.items[former or name].record if (former or name) in contacts.items else {}
@@ -158,20 +158,24 @@ def _change_contact(contacts: Collection, body: Record) -> str:
 def _with_sources(values: Any, name: str) -> Any:  # noqa: ANN401 - any JSON
     if not isinstance(values, list):
         return values
-    source_id = seed.source_id(name)
-    return [v if "metadata" in v else sourced(v, "CONTACT", source_id, primary=i == 0) for i, v in enumerate(values)]
+    given_as_is = [not isinstance(value, dict) or "metadata" in value for value in values]
+    return [
+        value if as_is else sourced(value, "CONTACT", seed.source_id(name), primary=place == 0)
+        for place, (value, as_is) in enumerate(zip(values, given_as_is, strict=True))
+    ]
 
 
 def _change_event(account: Account, body: Record) -> str:
-    calendar = account.calendar(body.get("calendar", "primary")) or abort(404, "there is no such calendar")
+    calendar = account.calendar(text(body, "calendar", "primary")) or abort(404, "there is no such calendar")
     fields, events = body["event"], calendar.events
-    event_id: str = fields.get("id") or f"added{events.version + 1}"
+    event_id = text(fields, "id", f"added{events.version + 1}")
     if body.get("delete") is True:
         return event_id if events.delete(event_id) else abort(404, "there is no such event")
     kept = events.items[event_id].record if event_id in events.items else {"status": "confirmed"}
-    if not (fields.keys() | kept.keys()) >= {"start", "end"}:
+    event = {"kind": "calendar#event", **kept, **fields, "id": event_id, "updated": _now()}
+    if not all(isinstance(event.get(name), dict) for name in ("start", "end")):
         abort(400, "an event needs start and end")
-    events.put(event_id, {"kind": "calendar#event", **kept, **fields, "id": event_id, "updated": _now()})
+    events.put(event_id, event)
     return event_id
 
 
