@@ -83,3 +83,7 @@ def count(database: Database, table: Any) -> int:
 def check(database: Database, vault: Vault) -> None:
     with database.write() as keys:
         vault.check_keys(keys)
+
+
+def index_of(vault: Vault, keys: Session, **changed: str) -> bytes:
+    return vault.blind_index(keys, **{"provider": "google", "client_id": "client-1", "value": "sub-1", **changed})

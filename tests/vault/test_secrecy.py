@@ -19,7 +19,7 @@ from broker.keyring import generate_key, write_key_file
 from broker.models import ConnectionKey, TenantKey
 from broker.secret import Secret, SecretBytes
 from broker.vault import KeyRing, Undecryptable, Vault, rotate
-from tests.vault.acts import K1, K2, MINE, NOON, PLACE, opened, refused, rewrapped, sealed, vault_with
+from tests.vault.acts import K1, K2, MINE, NOON, PLACE, index_of, opened, refused, rewrapped, sealed, vault_with
 from tests.vault.tpb1_reference import entry, key_of, lp
 
 # --- the database ----------------------------------------------------------------------------------------------
@@ -48,10 +48,6 @@ def test_a_copied_database_yields_nothing(database: Database, vault: Vault, tmp_
 
 
 # --- indexes ---------------------------------------------------------------------------------------------------
-
-
-def index_of(vault: Vault, keys: Session, **changed: str) -> bytes:
-    return vault.blind_index(keys, **{"provider": "google", "client_id": "client-1", "value": "sub-1", **changed})
 
 
 def test_a_blind_index_is_equal_for_equal_values_only(database: Database, vault: Vault) -> None:

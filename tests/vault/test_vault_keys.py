@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import event, insert, select, text, update
 
 from broker.db import Database
 from broker.errors import ConfigurationError, Unavailable
@@ -27,6 +27,7 @@ from tests.vault.acts import (
     Source,
     check,
     count,
+    index_of,
     opened,
     refused,
     rewrapped,
@@ -97,6 +98,25 @@ def test_a_key_that_the_database_refuses_seals_nothing(sqlite: Database, vault: 
     assert count(sqlite, ConnectionKey) == 0
 
 
+def test_whoever_saw_no_root_takes_the_one_made_meanwhile(postgres_url: str) -> None:
+    """A second root would strand the indexes of the first. The rival comes between our look and our own root, as it
+    can on PostgreSQL alone."""
+    ours, theirs = Database(postgres_url), Database(postgres_url)
+    found: list[bytes] = []
+
+    def overtake(*executed: Any) -> None:
+        if "FROM tenant_keys" in executed[2] and not found:
+            with theirs.write() as keys:
+                found.append(index_of(vault_with(K1), keys))
+
+    event.listen(ours.engine, "after_cursor_execute", overtake)
+    with ours.write() as keys:
+        assert index_of(vault_with(K1), keys) == found[0]
+    assert count(ours, TenantKey) == 1
+    ours.dispose()
+    theirs.dispose()
+
+
 RACED = [f"tenant-{number}" for number in range(20)]
 
 
@@ -105,7 +125,7 @@ def _make_keys(url: str, worker: int) -> tuple[dict[str, bytes], bytes]:
     database, vault = Database(url), vault_with(K1)
     try:
         with database.write() as keys:
-            index = vault.blind_index(keys, provider="google", client_id="client-1", value="sub-1")
+            index = index_of(vault, keys)
         mine = {"connection": f"con_{worker % 2}", "version": worker}
         return {tenant: sealed(database, vault, tenant=tenant, **mine) for tenant in RACED}, index
     finally:
