@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from broker import idempotency
 from broker.connections import tell
 from broker.connections.begin import end_session
+from broker.connections.confirm import lost
 from broker.errors import BrokerError, RateLimited, Unavailable
 from broker.models import AccessToken, ClientAssertion, ConnectSession, Duty
 from broker.runtime import Broker
@@ -129,7 +130,10 @@ def sweep(broker: Broker) -> None:
             or_(ConnectSession.exchange_began_at.is_(None), ConnectSession.exchange_began_at < late),
         )
         for row in session.scalars(expired.limit(500).with_for_update(skip_locked=True)).all():
-            end_session(broker, session, row, "expired")
+            if row.exchange_began_at:
+                lost(broker, session, row)
+            else:
+                end_session(broker, session, row, "expired")
         session.execute(delete(ClientAssertion).where(ClientAssertion.expires_at < now))
         idempotency.sweep(broker, session, now)
         session.execute(delete(AccessToken).where(AccessToken.expires_at < now - timedelta(hours=1)))

@@ -186,10 +186,17 @@ def _overdue(broker: Broker, session: Session, row: ConnectSession) -> _Refused 
     patience = timedelta(seconds=2 * broker.settings.request_deadline)
     if row.exchange_began_at is None or broker.clock() < row.exchange_began_at + patience:
         return None
+    return _Refused(lost(broker, session, row))
+
+
+def lost(broker: Broker, session: Session, row: ConnectSession) -> BrokerError:
+    """End a session whose exchange nobody finished. A token may live at the provider that nobody knows: the audit
+    lists it as possibly orphaned (I5)."""
     error = _interrupted()
     _record(row, error)
+    noted(session, row, "session.possibly_orphaned", actor="broker")
     end_session(broker, session, row, "failed")
-    return _Refused(error)
+    return error
 
 
 def _interrupted() -> ProviderUnavailable:
