@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.house import RETURN_URL, House, SalesApp
+from tests.house import RETURN_URL, Clock, House, SalesApp
 
 MEMBERS = (
     *("tenant", "subject", "provider", "connectors", "return_url", "subject_label", "tenant_label", "purpose"),
@@ -39,8 +39,8 @@ quick = settings(
 
 
 @pytest.fixture
-def app(sqlite_house: House) -> SalesApp:
-    return sqlite_house.client()
+def app(shared_house: House, clock: Clock) -> SalesApp:
+    return shared_house.client()
 
 
 @quick

@@ -28,8 +28,8 @@ BAD_PAGES = [
 
 
 @pytest.fixture
-def house(sqlite_house: House) -> House:
-    return sqlite_house
+def house(shared_house: House, google: Google) -> House:
+    return shared_house
 
 
 def test_a_session_is_an_id_an_address_and_an_end(app: SalesApp, house: House) -> None:

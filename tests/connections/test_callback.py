@@ -18,8 +18,8 @@ CONTACTS = ("google_contacts",)
 
 
 @pytest.fixture
-def house(sqlite_house: House) -> House:
-    return sqlite_house
+def house(shared_house: House, google: Google) -> House:
+    return shared_house
 
 
 def test_the_browser_goes_back_to_the_app_with_a_code_of_ours(app: SalesApp, browser: Browser) -> None:

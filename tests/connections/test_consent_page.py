@@ -12,8 +12,8 @@ SCRIPT = '"><script>alert(1)</script>{{ 7*7 }}{provider}'
 
 
 @pytest.fixture
-def house(sqlite_house: House) -> House:
-    return sqlite_house
+def house(shared_house: House, google: Google) -> House:
+    return shared_house
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,8 @@ def test_what_is_unticked_is_not_asked_for(app: SalesApp, browser: Browser, tick
     assert asked & {CONTACTS, EVENTS, CALENDAR_LIST} == scopes
 
 
-def test_what_is_unticked_is_not_granted(app: SalesApp, browser: Browser) -> None:
+def test_what_is_unticked_is_not_granted(house: House, browser: Browser) -> None:
+    app = house.client(subject="chooser")
     callback = browser.at_google(browser.approve(app.begin(*BOTH), ["google_calendar"]))
     connection = app.confirm(browser.come_back(callback)).json()["connection"]
     assert [grant["connector"] for grant in connection["grants"]] == ["google_calendar"]
