@@ -154,7 +154,7 @@ def _endpoints(issuer: str, metadata: Mapping[str, Any]) -> Endpoints:
     found = {name: address(name) for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")}
     if metadata.get("issuer") != issuer or not all(found.values()):
         raise ProviderUnavailable("The issuer's metadata is not its own, or lacks an endpoint.", retryable=False)
-    supported = metadata.get("scopes_supported")
+    listed = supported if isinstance(supported := metadata.get("scopes_supported"), list) else []
     return Endpoints(
         issuers=(issuer,),
         authorization=str(found["authorization_endpoint"]),
@@ -163,5 +163,5 @@ def _endpoints(issuer: str, metadata: Mapping[str, Any]) -> Endpoints:
         revocation=address("revocation_endpoint"),
         userinfo=address("userinfo_endpoint"),
         issuer_in_callback=metadata.get("authorization_response_iss_parameter_supported") is True,
-        scopes_supported=frozenset(supported) if isinstance(supported, list) else frozenset(),
+        scopes_supported=frozenset(scope for scope in listed if isinstance(scope, str)),
     )

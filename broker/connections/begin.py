@@ -175,7 +175,7 @@ def approve(broker: Broker, ticket: str, ticked: Collection[str]) -> Departure:
         row.ticked = [connector for connector in row.connectors if connector in chosen]
         row.consent_text_hash = _text(broker, row, people).fingerprint()
         connectors = [broker.connector(name) for name in row.ticked]
-        row.requested_scopes = wanted_scopes(connectors, provider)
+        row.requested_scopes = sorted(provider.asked(frozenset(wanted_scopes(connectors, provider)), endpoints))
         row.state_hash, row.browser_hash = digest(state.reveal()), digest(cookie.reveal())
         row.began_at, row.expires_at = now, min(now + TICKET_LIFETIME, row.created_at + SESSION_LIFETIME)
         _seal_departure(broker, session, row, verifier, nonce)

@@ -153,6 +153,10 @@ class Provider:
         """Parameters of the authorization request beyond RFC 6749 and PKCE."""
         return {}
 
+    def asked(self, wanted: frozenset[str], endpoints: Endpoints) -> frozenset[str]:  # noqa: ARG002
+        """What of the scopes that the connectors need is asked for at `endpoints`, and what lasting access takes."""
+        return wanted
+
     def normalised(self, scopes: frozenset[str]) -> frozenset[str]:
         """Scopes under their full names, so that two spellings compare equal."""
         return scopes

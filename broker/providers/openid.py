@@ -1,7 +1,8 @@
 """Any further OpenID provider, by discovery. https://openid.net/specs/openid-connect-discovery-1_0.html
 
 Departures: none. Its endpoints come from the issuer's own metadata; its data is the userinfo endpoint
-(OpenID Connect Core §5.3, §5.4); an omitted `scope` is as requested (RFC 6749 §5.1).
+(OpenID Connect Core §5.3, §5.4); an omitted `scope` is as requested (RFC 6749 §5.1); the client authenticates by
+HTTP Basic, as one does for which nothing else was registered (OpenID Connect Core §9, RFC 6749 §2.3.1).
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,8 @@ CLAIMS = {
     ),
     **dict.fromkeys(("email", "email_verified"), ("email",)),
 }
+LASTING = frozenset({"offline_access"})
+"""Without it many give no refresh token (OpenID Connect Core §11)."""
 
 
 class UserInfo(Resource):
@@ -57,6 +60,7 @@ class UserInfo(Resource):
 class OpenIDProvider(Provider):
     kind = "openid"
     omitted_scope_is_requested = True
+    auth_method = "client_secret_basic"
     resources = {"userinfo": UserInfo()}
 
     def __init__(self, name: str) -> None:
@@ -75,6 +79,12 @@ class OpenIDProvider(Provider):
             parameters={},
         )
 
+    def asked(self, wanted: frozenset[str], endpoints: Endpoints) -> frozenset[str]:
+        """Only what the issuer lists, if it lists any: for one it does not know it may refuse the whole request."""
+        listed = endpoints.scopes_supported
+        return (wanted | LASTING) & (listed | {"openid"}) if listed else wanted
+
     def authorize_parameters(self, hints: AuthorizationHints) -> dict[str, str]:
-        parameters = {"prompt": "consent"} if hints.force_consent else {}
+        """Lasting access is given only where the user is asked for consent (OpenID Connect Core §11)."""
+        parameters = {"prompt": "consent"} if hints.force_consent or LASTING & hints.requested else {}
         return parameters | ({"login_hint": hints.login_hint} if hints.login_hint else {})

@@ -1,0 +1,61 @@
+"""Servers that nobody here wrote, as processes: the broker's own reading of a standard is no proof that it is right."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from broker.sandbox.serve import origins
+from tests.house import Google, House
+from tests.peers.nano import Nano
+from tests.peers.nano import nano as made
+from tests.processes import Processes
+
+NAMED = "https://id.named.example"
+"""An issuer by a name of its own, as in production; BROKER_ORIGINS says where it is."""
+
+
+@pytest.fixture(scope="session")
+def _peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
+    processes = Processes(tmp_path_factory.mktemp("peers"))
+    try:
+        yield processes
+    finally:
+        processes.end()
+
+
+@pytest.fixture(scope="session")
+def _nanos(_peers: Processes) -> tuple[Nano, Nano]:
+    """Both at once, for they take a second to start."""
+    started = made(_peers, "nano").start(), made(_peers, "named", issuer=NAMED).start()
+    return started[0].wait(), started[1].wait()
+
+
+@pytest.fixture
+def nano(_nanos: tuple[Nano, Nano]) -> Nano:
+    """A provider on this machine, as a developer runs one. It promises no `iss` in its callback."""
+    _nanos[0].forget()
+    return _nanos[0]
+
+
+@pytest.fixture
+def named(_nanos: tuple[Nano, Nano]) -> Nano:
+    """A provider with a name of its own, https; such a one puts `iss` into its callback (RFC 9207)."""
+    _nanos[1].forget()
+    return _nanos[1]
+
+
+@pytest.fixture
+def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nano]:
+    """A provider of the test's own, which may be killed."""
+    processes = Processes(tmp_path_factory.mktemp("mortal"))
+    try:
+        yield made(processes, "nano").start().wait()
+    finally:
+        processes.end()
+
+
+@pytest.fixture
+def house(build: Callable[..., House], sqlite_url: str, google: Google, nano: Nano, named: Nano) -> House:
+    """A broker that knows both."""
+    origin_map = f"{origins(google.url)},{NAMED}={named.url}"
+    return build(sqlite_url, **nano.environ(), **named.environ("named"), BROKER_ORIGINS=origin_map)
