@@ -1,5 +1,6 @@
 """Deadlines before a byte is sent, and which addresses are connected to."""
 
+import contextlib
 import socket
 import threading
 import time
@@ -12,7 +13,7 @@ from broker.errors import ProviderUnavailable
 from broker.upstream import Upstream
 from broker.upstream.dial import LOOKUPS, is_permitted
 from tests.upstream.hostile_peer import Peer
-from tests.upstream.peers import REAL, Ask, Make, fails, get
+from tests.upstream.peers import REAL, Ask, Make, fails, failure, get
 
 
 def test_the_callers_deadline_narrows_the_process_wide_one(peer: Peer, make: Make) -> None:
@@ -21,6 +22,19 @@ def test_the_callers_deadline_narrows_the_process_wide_one(peer: Peer, make: Mak
         began = time.monotonic()
         assert fails(make(peer, deadline=process_wide), deadline=deadline).status == 504
         assert time.monotonic() - began < 1.5
+
+
+def test_a_connect_that_hangs_ends_by_the_deadline(make: Make, ask: Ask) -> None:
+    """REL-43: where nobody accepts and the queue is full, the system lets a connect wait for minutes."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as waiting:
+        for _ in range(3):
+            client = waiting.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(full.getsockname())
+        began = time.monotonic()
+        error = failure(ask, make(origins={REAL: f"http://127.0.0.1:{full.getsockname()[1]}"}, deadline=0.15))
+        assert time.monotonic() - began < 1.5
+    assert (error.status, error.sent) == (504, False)
 
 
 def test_a_deadline_that_has_passed_sends_nothing(peer: Peer, upstream: Upstream) -> None:
@@ -61,7 +75,9 @@ def test_a_lookup_without_a_thread_is_a_typed_failure_and_gives_its_place_back(p
     upstream = make(peer)
     threading.stack_size(1 << 46)
     try:
-        errors = [fails(upstream) for _ in range(LOOKUPS - 8)]
+        # At different origins, lest the breaker steps in.
+        origins = [f"https://{number}.example" for number in range(LOOKUPS)]
+        errors = [fails(upstream, f"{origin}/", pins=frozenset({origin})) for origin in origins]
     finally:
         threading.stack_size(0)
     assert {(error.status, error.retryable, error.sent) for error in errors} == {(502, True, False)}
