@@ -153,3 +153,10 @@ def test_the_address_that_was_checked_is_the_one_connected_to(make: Make, peer: 
     get(upstream)
     get(upstream)
     assert len(lookups) == 1
+
+
+def test_a_name_that_would_lead_elsewhere_if_asked_again_is_not_asked_again(make: Make, peer: Peer) -> None:
+    """REL-54: our lookup says where nobody listens; the system's would find the provider."""
+    upstream = make(origins={REAL: f"http://localhost:{peer.port}"}, resolve=at("127.0.0.7"))
+    assert fails(upstream).detail == "provider.example could not be reached."
+    assert peer.connections == 0
