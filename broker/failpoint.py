@@ -27,6 +27,7 @@ NAMES = (
     "tell.counted",
     "tell.sent",
     "tell.settled",
+    "write.checked",
 )
 """Each stands once in the code; a test reaches every one of them."""
 _FORM = re.compile(r"([a-z]+\.[a-z]+)=(kill|stop|sleep:[0-9]+(?:\.[0-9]+)?)(?:@(/[^,]+))?")
@@ -68,6 +69,7 @@ def failpoint(name: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     elif act == "stop":
         os.kill(os.getpid(), signal.SIGSTOP)
+        time.sleep(0.5)  # the kernel stops this very thread a moment later; it must not go on until then
     else:
         time.sleep(float(act.removeprefix("sleep:")))
 

@@ -166,6 +166,10 @@ def resume(pid: int) -> None:
     os.kill(pid, signal.SIGCONT)
 
 
+def is_paused(pid: int) -> bool:
+    return _state(pid) == "T"
+
+
 def children(pid: int) -> list[int]:
     found = _bytes(f"/proc/{pid}/task/{pid}/children").split()
     return sorted(int(child) for child in found)
@@ -178,14 +182,16 @@ def is_running(pid: int) -> bool:
 
 def is_ready(url: str) -> bool:
     try:
-        return _plain().get(f"{url}/readyz", timeout=5).status_code == 200
+        with _plain() as http:
+            return http.get(f"{url}/readyz", timeout=5).status_code == 200
     except (requests.ConnectionError, requests.Timeout):
         return False
 
 
 def _answers(url: str) -> bool:
     try:
-        return _plain().get(url, timeout=5).status_code > 0
+        with _plain() as http:
+            return http.get(url, timeout=5).status_code > 0
     except (requests.ConnectionError, requests.Timeout):
         return False
 

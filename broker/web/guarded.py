@@ -1,5 +1,6 @@
 """Data on their way out: each write to the network relies on a right that was read just now (I2)."""
 
+import socket
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ from flask import Response, stream_with_context
 from broker.connections import use
 from broker.connections.use import Standing
 from broker.errors import BrokerError
+from broker.failpoint import failpoint
 from broker.runtime import Broker
 from broker.web import problems
 
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 CHUNK = 64 * 1024
-"""Most data that one read of the state may answer for."""
+"""Most data that one read of the state may answer for. As much again, or a little more, may wait in the kernel for a
+caller that reads slowly; left to itself it would take in megabytes, which no revocation could call back."""
 
 
 class Guarded(Response):
@@ -40,8 +43,12 @@ class Guarded(Response):
             yield from self._refusal(error)(environ, start_response)
             return
         start_response(self.status, self.get_wsgi_headers(environ).to_wsgi_list())
-        for start in range(0, len(self._document) if environ["REQUEST_METHOD"] != "HEAD" else 0, CHUNK):
+        length = len(self._document) if environ["REQUEST_METHOD"] != "HEAD" else 0
+        if length > CHUNK and "gunicorn.socket" in environ:
+            environ["gunicorn.socket"].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, CHUNK)
+        for start in range(0, length, CHUNK):
             standing = use.recent(self._broker, standing)
+            failpoint("write.checked")
             yield self._document[start : start + CHUNK]
 
     def _refusal(self, error: BrokerError) -> Response:

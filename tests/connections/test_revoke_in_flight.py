@@ -5,13 +5,16 @@ docs/facts/security.md REL-30, REL-33; docs/adr/0007. `BROKER_TEST_ROUNDS=200` m
 
 import os
 import random
-from collections.abc import Iterator
-from contextlib import ExitStack
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
-from tests.connections.watch import Wire, reader, request, watch
-from tests.processes import Installation
+from tests.connections.watch import Answer, Wire, queued, reader, request, stands_still, watch
+from tests.house import SalesApp
+from tests.processes import Installation, Process, is_paused, pause, resume, wait_until
 
 ROUNDS = int(os.environ.get("BROKER_TEST_ROUNDS", "10"))
 READERS = 8
@@ -46,3 +49,144 @@ def test_no_data_come_after_a_revocation_was_answered_whoever_reads_and_wherever
         assert {answer.status for answer in answers} <= {200, 403, 410}, {a.body for a in answers if a.status >= 500}
         given += sum(answer.status == 200 for answer in answers)
     assert given >= ROUNDS * READERS, "nobody read anything: this proves nothing"
+
+
+# --- long answers, and a process that stands still -----------------------------------------------------------
+
+CHUNK = 64 * 1024
+LONG = "long@example.com"
+
+
+def make_long(installation: Installation) -> None:
+    """An account whose contacts, read in one page, are about 1.6 MB."""
+    installation.google.control("accounts", {"email": LONG, "contacts": 1000})
+    for number in range(1, 61):
+        contact = {"resourceName": f"people/c{number}", "names": [{"displayName": "N" * 20_000}]}
+        installation.google.control("contacts", {"account": LONG, "contact": contact})
+
+
+def read_to_the_end(wire: Wire, *, since: float | None) -> Answer:
+    """Until the answer is complete or cut."""
+    before = len(wire.answers)
+    wait_until(lambda: wire.take(since=since) and len(wire.answers) > before, "the end of the answer")
+    return wire.answers[-1]
+
+
+def test_a_long_answer_to_a_slow_reader_is_cut_when_the_connection_is_revoked(installation: Installation) -> None:
+    """REL-33. What the kernel has taken is on its way; of the rest comes one write at most, the one that waits."""
+    make_long(installation)
+    app = installation.app()
+    connection = app.connect(account=LONG)["id"]
+    asked = request(app, "GET", f"/v1/connections/{connection}/records/google_contacts?limit=1000")
+    with Wire(installation.url, asked, receive_buffer=4096) as wire:
+        wire.ask()
+        wait_until(lambda: not wire.take(since=None, most=16 * 1024) and wire.received > 0, "the beginning")
+        wait_until(lambda: stands_still(wire), "a full buffer")
+        before = wire.received
+        assert app.revoke(connection).status_code in (200, 202)
+        on_its_way = sum(queued(wire))
+        answer = read_to_the_end(wire, since=time.monotonic())
+    assert (answer.status, answer.cut) == (200, True)
+    assert answer.late <= on_its_way + CHUNK
+    assert before + on_its_way < 512 * 1024 < answer.length - CHUNK, "the kernel took too much for a test, or for I2"
+
+
+def test_a_long_answer_that_is_not_revoked_comes_whole(sqlite_installation: Installation) -> None:
+    make_long(sqlite_installation)
+    app = sqlite_installation.app()
+    connection = app.connect(account=LONG)["id"]
+    answer = app.records(connection, limit=1000)
+    assert len(answer.content) == int(answer.headers["Content-Length"]) > 1024 * 1024
+    assert len(answer.json()["records"]) == 1000
+
+
+def test_a_process_that_stops_between_check_and_write_sends_that_one_write_and_no_more(
+    install: Callable[..., Installation], database_url: str, tmp_path: Path
+) -> None:
+    """What remains of I2: one write of at most 64 KiB."""
+    marker = tmp_path / "stopped"
+    marker.touch()
+    installation = install(database_url)
+    server = installation.gunicorn(BROKER_FAILPOINTS=f"write.checked=stop@{marker}")
+    app = installation.app()
+    installation.wait_ready()
+    make_long(installation)
+    connection = app.connect(account=LONG)["id"]
+    answer = None
+    while answer is None:
+        assert app.records(connection).status_code == 200
+        marker.unlink()
+        answer = revoked_while_stopped(server, app, connection)
+    assert (answer.status, answer.cut) == (200, True)
+    assert 0 < answer.late <= CHUNK
+    assert app.records(connection).status_code == 410
+
+
+def revoked_while_stopped(server: Process, app: SalesApp, connection: str) -> Answer | None:
+    """The answer of a worker that stops before its first write and is let go after the revocation; None where the
+    revocation had to be put off (503), since another thread of it was stopped in a transaction."""
+    with Wire(app.url, request(app, "GET", f"/v1/connections/{connection}/records/google_contacts?limit=1000")) as wire:
+        wire.ask()
+        wait_until(lambda: any(is_paused(worker) for worker in server.children()), "the worker that stops")
+        (stopped,) = [worker for worker in server.children() if is_paused(worker)]
+        status = app.revoke(connection).status_code
+        wire.take(since=None)
+        assert wire.received == 0
+        answered = time.monotonic()
+        resume(stopped)
+        answer = read_to_the_end(wire, since=answered)
+    assert status in (202, 503)
+    return answer if status == 202 else None
+
+
+def test_processes_that_stood_still_while_a_connection_was_revoked_give_no_more_than_a_write_each(
+    two_hosts: Installation,
+) -> None:
+    """Stopped at any moment, on another host, and let go after the answer."""
+    installation, chance = two_hosts, random.Random(11)
+    other = installation.processes.started[-1]
+    installation.google.quirk(delay={"/v1/people": 0.05})
+    proven = 0
+    for _ in range(max(3, ROUNDS // 3)):
+        app = installation.app()
+        connection = app.connect()["id"]
+        there = installation.app(url=other.url)
+        with ExitStack() as wires:
+            readers = [wires.enter_context(reader(there, connection)) for _ in range(READERS)]
+            assert there.records(connection).status_code == 200
+            for wire in readers:
+                wire.ask()
+            time.sleep(chance.uniform(0.05, 0.3))
+            with paused(other.children()):
+                status = app.revoke(connection).status_code
+                for wire in readers:
+                    wire.take(since=None)
+                answered = time.monotonic()
+            if status == 503:
+                continue  # one of them was stopped in a transaction, whose locks it still had
+            assert status in (200, 202)
+            late = [late_of(wire, since=answered) for wire in readers]
+        assert max(late) <= CHUNK
+        assert there.records(connection).status_code == 410
+        proven += 1
+    assert proven
+
+
+@contextmanager
+def paused(pids: list[int]) -> Iterator[None]:
+    try:
+        for pid in pids:
+            pause(pid)
+        yield
+    finally:
+        for pid in pids:
+            resume(pid)
+
+
+def late_of(wire: Wire, *, since: float) -> int:
+    """Bytes of data that come after the answer, to the end of what was asked; asks again, which must be refused."""
+    if not wire.answers:
+        read_to_the_end(wire, since=since)
+    wire.ask()
+    assert read_to_the_end(wire, since=since).status == 410
+    return sum(answer.late for answer in wire.answers if answer.status == 200)

@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -55,6 +56,11 @@ class Wire:
 
     def __post_init__(self) -> None:
         self._connect()
+
+    @property
+    def received(self) -> int:
+        """Bytes of the answer that is coming in, its head included."""
+        return len(self._received)
 
     def fileno(self) -> int:
         return self.socket.fileno()
@@ -145,6 +151,26 @@ def watch(readers: Sequence[Wire], revoker: Wire, *, after: float, tail: float =
                 selector.unregister(revoker.fileno())
                 answered_at = time.monotonic()
     return revoker.answers[-1]
+
+
+def queued(wire: Wire) -> tuple[int, int]:
+    """Bytes that lie in the kernel: on the server's side, and on this one (Linux, proc(5), /proc/net/tcp)."""
+    ours, theirs = wire.socket.getsockname()[1], wire.socket.getpeername()[1]
+    found = {(theirs, ours): 0, (ours, theirs): 0}
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        local, remote, queues = (line.split()[place] for place in (1, 2, 4))
+        ports = (int(local.split(":")[1], 16), int(remote.split(":")[1], 16))
+        if ports in found:
+            sending, received = (int(number, 16) for number in queues.split(":"))
+            found[ports] = sending if ports[0] == theirs else received
+    return found[theirs, ours], found[ours, theirs]
+
+
+def stands_still(wire: Wire, seconds: float = 0.2) -> bool:
+    """Whether the server has filled the kernel's buffers and can write no more."""
+    before = queued(wire)
+    time.sleep(seconds)
+    return before == queued(wire) and before[0] > 0
 
 
 def _read(selector: selectors.BaseSelector, wire: Wire, refused: set[int], *, since: float | None) -> None:
