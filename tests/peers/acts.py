@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from broker.connections.tokens import open_token
 from broker.models import Connection
-from tests.house import Browser, House, SalesApp, query
+from tests.house import Browser, Clock, House, SalesApp, query
 
 PROFILE = "openid_profile"
 
@@ -41,6 +41,12 @@ def profile(app: SalesApp, connection: dict[str, Any]) -> dict[str, Any]:
     assert answer.status_code == 200, answer.text
     body = answer.json()
     return {**body["records"][0], "withheld": {entry["field"] for entry in body["withheld"]}}
+
+
+def later(app: SalesApp, clock: Clock, **by: float) -> None:
+    """Time goes by; our own access token, which lives for a quarter of an hour, is fetched anew."""
+    clock.advance(**by)
+    app._token = ""
 
 
 def tokens(house: House, connection: dict[str, Any]) -> tuple[str, str]:
