@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 
 from broker import idempotency
 from broker.connections import tell
-from broker.connections.begin import end_session
 from broker.connections.confirm import lost
+from broker.connections.sessions import end_session
 from broker.errors import BrokerError, RateLimited, Unavailable
 from broker.models import AccessToken, ClientAssertion, ConnectSession, Duty
 from broker.runtime import Broker

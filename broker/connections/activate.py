@@ -8,7 +8,7 @@ session; whoever has a later one never waits for an earlier.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
@@ -17,34 +17,23 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from broker import audit
-from broker.config import origin
 from broker.connections.assets import Assets, choose, seal
-from broker.connections.begin import connector_scopes, end_session
+from broker.connections.begin import connector_scopes
+from broker.connections.exchange import Exchanged, lacks_lasting_access, live_of
 from broker.connections.owe import authorization
+from broker.connections.probe import probe
 from broker.connections.read import seal_account
-from broker.connections.tokens import freshness, store_tokens, token_status
+from broker.connections.sessions import end_session
+from broker.connections.tokens import freshness, store_tokens
 from broker.errors import ConnectionRevoked, ConsentAgain, Forbidden, ProviderUnavailable, Unavailable
 from broker.models import Connection, ConnectSession, Grant
-from broker.providers.base import Account, Provider
 from broker.runtime import Broker
 from broker.secret import fresh_id
-from broker.upstream import TokenAnswer, TokenRefused
+from broker.upstream import TokenAnswer
 
 POLL = 0.05
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Exchanged:
-    """What the exchange brought, checked: whose it is and what was granted."""
-
-    answer: TokenAnswer
-    account: Account
-    account_index: bytes
-    granted: frozenset[str]
-    assets: Mapping[str, Assets] = field(default_factory=dict)
-    """connector → what the provider reports to choose from."""
 
 
 @dataclass
@@ -66,13 +55,6 @@ class Activated:
         """How a confirmed session ended."""
         dropped = (row.outcome or {}).get("dropped_assets", ())
         return cls(str(row.connection_id), tuple((connector, asset) for connector, asset in dropped))
-
-
-class TokenDead(ProviderUnavailable):
-    """The provider no longer honours the token that the exchange has just given."""
-
-    def __init__(self) -> None:
-        super().__init__("This authorization was revoked while it was being confirmed. Start again.", retryable=False)
 
 
 @dataclass(frozen=True)
@@ -108,7 +90,7 @@ def activate(
         if outcome.until and outcome.until > broker.clock():
             time.sleep(POLL)
             continue
-        exchanged = _probed(broker, session_id, exchanged)
+        exchanged = probe(broker, session_id, exchanged)
         attempt.answer, probed = exchanged.answer, outcome.at
 
 
@@ -150,45 +132,6 @@ def _activate_once(
         return Activated(connection.id, tuple(dropped))
 
 
-def _probed(broker: Broker, session_id: str, exchanged: Exchanged) -> Exchanged:
-    """Whether the token still lives: a refresh answers that, and its answer takes the token's place."""
-    with broker.database.read() as session:
-        provider = broker.provider(session.get_one(ConnectSession, session_id).provider)
-    app, endpoints, answer = broker.app(provider), broker.endpoints(provider), exchanged.answer
-    if answer.refresh_token is None:
-        return _probed_by_userinfo(broker, exchanged, endpoints.userinfo)
-    try:
-        newer = broker.upstream.refresh(
-            endpoint=endpoints.token,
-            pins=frozenset({origin(endpoints.token)}),
-            client_id=app.client_id,
-            client_secret=app.client_secret,
-            refresh_token=answer.refresh_token,
-            auth_method=provider.auth_method,
-        )
-    except TokenRefused as refusal:
-        raise TokenDead if refusal.error == "invalid_grant" else _unknown() from None
-    if newer.refresh_token is None:
-        lifetime = answer.refresh_token_expires_in
-        newer = replace(newer, refresh_token=answer.refresh_token, refresh_token_expires_in=lifetime)
-    granted = provider.granted_scopes(newer.scope, exchanged.granted) & exchanged.granted
-    return replace(exchanged, answer=newer, granted=granted)
-
-
-def _probed_by_userinfo(broker: Broker, exchanged: Exchanged, userinfo: str | None) -> Exchanged:
-    """Only a 401 says that the token is dead (RFC 6750 §3.1); else it may live, and somebody must end it."""
-    status = token_status(broker, userinfo, exchanged.answer.access_token) if userinfo else None
-    if status == 401:
-        raise TokenDead
-    if status != 200:
-        raise _unknown()
-    return exchanged
-
-
-def _unknown() -> ProviderUnavailable:
-    return ProviderUnavailable("Nobody can say whether this authorization still stands. Start again.", retryable=False)
-
-
 def _connection(
     broker: Broker, session: Session, row: ConnectSession, exchanged: Exchanged, connection: Connection | None
 ) -> Connection:
@@ -222,25 +165,6 @@ def _connection(
         session.flush()
     _update(broker, session, connection, row, exchanged)
     return connection
-
-
-def live_of(session: Session, row: ConnectSession, account_index: bytes, *, lock: bool = False) -> Connection | None:
-    """The subject's live connection to this account."""
-    query = select(Connection).where(
-        Connection.tenant == row.tenant,
-        Connection.subject == row.subject,
-        Connection.app_id == row.app_id,
-        Connection.account_index == account_index,
-        Connection.live.is_(True),
-    )
-    return session.scalar(query.with_for_update() if lock else query)
-
-
-def lacks_lasting_access(provider: Provider, answer: TokenAnswer, held: Connection | None) -> bool:
-    """No refresh token came, one is needed, and no living one is held (docs/facts/google.md §1.4)."""
-    if answer.refresh_token or not provider.needs_refresh_token:
-        return False
-    return held is None or held.refresh_token is None or held.state == "reconnect_required"
 
 
 def _update(

@@ -5,6 +5,7 @@ They name people and businesses, so a grant keeps them sealed, under the connect
 """
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -40,9 +41,14 @@ class Assets:
 
 
 def reported(
-    broker: Broker, provider: Provider, connector: Connector, token: Secret, granted: frozenset[str]
+    broker: Broker,
+    provider: Provider,
+    connector: Connector,
+    token: Secret,
+    granted: frozenset[str],
+    last_call: float,
 ) -> Assets:
-    """What there is to choose from, asked of the provider with the token just exchanged.
+    """What there is to choose from, asked of the provider with the token just exchanged, until `last_call` (monotonic).
 
     Raises `ProviderUnavailable` where it fails to answer and nothing could be read without a choice.
     """
@@ -54,7 +60,7 @@ def reported(
     if not all(granted & set(choices.fields[name]) for name in connector.choices.fields):
         return Assets(offered=tuple(default))
     try:
-        listed = _listed(broker, provider, choices, connector.choices.fields, token)
+        listed = _listed(broker, provider, choices, connector.choices.fields, token, last_call)
     except BrokerError:
         if not default:
             raise
@@ -105,12 +111,16 @@ def opened(broker: Broker, session: Session, row: Connection, grant: Grant) -> A
     )
 
 
-def _listed(broker: Broker, provider: Provider, choices: Resource, fields: Sequence[str], token: Secret) -> list[Asset]:
+def _listed(
+    broker: Broker, provider: Provider, choices: Resource, fields: Sequence[str], token: Secret, last_call: float
+) -> list[Asset]:
     """Every page of the listing operation. Raises `ProviderUnavailable`."""
     operation = provider.operation(choices.operation, broker.endpoints(provider))
     found: list[Asset] = []
     place: Place | None = Place(fields=tuple(sorted(fields)))
     while place is not None and len(found) < MOST:
+        if time.monotonic() > last_call:
+            raise ProviderUnavailable("The provider took too long to list what there is to choose from.", status=504)
         url = operation.url(choices.parameters(sorted(fields), None, place, PAGE))
         answer = broker.upstream.call(operation.method, url, pins=frozenset({operation.origin}), token=token)
         body = answer.json() if answer.status == 200 else None

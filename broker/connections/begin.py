@@ -5,18 +5,17 @@ No scope comes from outside: they are derived from what the connectors read. A G
 
 import base64
 import hashlib
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from broker import audit, scopes
+from broker import scopes
 from broker.clients import Caller
 from broker.connections.read import live_connection, open_account
+from broker.connections.sessions import end_session, noted, open_flow, open_people, seal_flow, sealed_people
 from broker.consent import ConsentText, consent_text
 from broker.contract import Connector
 from broker.errors import InvalidRequest, NotFound
@@ -104,6 +103,7 @@ def begin(
         raise _invalid("return_url", "must equal one that is registered for this client")
     ticket, now = fresh_token(), broker.clock()
     session_id = f"ses_{repeated}" if repeated else fresh_id("ses")
+    people = {"subject_label": request.subject_label, "login_hint": request.login_hint}
     with broker.database.write() as session:
         if earlier := session.get(ConnectSession, session_id, with_for_update=True):
             earlier.ticket_hash = digest(ticket.reveal())
@@ -124,7 +124,7 @@ def begin(
             purpose=request.purpose,
             privacy_url=request.privacy_url,
             tenant_label=request.tenant_label,
-            people=_sealed_people(broker, session, session_id, request),
+            people=sealed_people(broker, session, session_id, request.tenant, people),
             renews=renewed.id if renewed else None,
             account_index=renewed.account_index if renewed else None,
             force_consent=bool(renewed and renewed.state == "reconnect_required"),
@@ -147,7 +147,7 @@ def page(broker: Broker, ticket: str) -> Page:
     """
     with broker.database.read() as session:
         row = _open_session(session, ticket, broker.clock())
-        people, provider = _people(broker, session, row), broker.provider(row.provider)
+        people, provider = open_people(broker, session, row), broker.provider(row.provider)
     return Page(
         session_id=row.id,
         text=_text(broker, row, people),
@@ -170,7 +170,7 @@ def approve(broker: Broker, ticket: str, ticked: Collection[str]) -> Departure:
     with broker.database.write() as session:
         row = _open_session(session, ticket, now, lock=True)
         provider = broker.provider(row.provider)
-        people = _people(broker, session, row)
+        people = open_people(broker, session, row)
         chosen = _ticked(row, provider, ticked)
         row.ticked = [connector for connector in row.connectors if connector in chosen]
         row.consent_text_hash = _text(broker, row, people).fingerprint()
@@ -203,52 +203,6 @@ def deny(broker: Broker, ticket: str) -> tuple[str, str]:
         row = _open_session(session, ticket, broker.clock(), lock=True)
         end_session(broker, session, row, "denied", actor="subject")
         return row.id, row.return_url
-
-
-def end_session(broker: Broker, session: Session, row: ConnectSession, status: str, *, actor: str = "broker") -> None:
-    """A session that is over keeps no secret: its key is destroyed."""
-    noted(session, row, f"session.{status}", actor=actor)
-    row.status, row.flow, row.people = status, None, None
-    broker.vault.shred(session, tenant=row.tenant, connection=f"session:{row.id}")
-
-
-def noted(session: Session, row: ConnectSession, action: str, *, actor: str, **detail: Any) -> None:  # noqa: ANN401
-    """A change of a connect session, for the audit."""
-    audit.note(
-        session,
-        action,
-        tenant=row.tenant,
-        actor=actor,
-        subject=row.subject,
-        connection=row.connection_id,
-        session=row.id,
-        provider=row.provider,
-        **detail,
-    )
-
-
-def seal_flow(broker: Broker, session: Session, row: ConnectSession, flow: dict[str, str]) -> None:
-    row.flow_version += 1
-    row.flow = broker.vault.seal(
-        session,
-        tenant=row.tenant,
-        connection=f"session:{row.id}",
-        column="flow",
-        version=row.flow_version,
-        plaintext=json.dumps(flow).encode(),
-    )
-
-
-def open_flow(broker: Broker, session: Session, row: ConnectSession) -> dict[str, Secret]:
-    plaintext = broker.vault.open(
-        session,
-        tenant=row.tenant,
-        connection=f"session:{row.id}",
-        column="flow",
-        version=row.flow_version,
-        blob=row.flow,
-    )
-    return {name: Secret(value) for name, value in json.loads(plaintext).items()}
 
 
 def cookie_name(broker: Broker, session_id: str) -> str:
@@ -292,31 +246,6 @@ def _renewed(session: Session, caller: Caller, request: SessionRequest, provider
 
 def _invalid(field: str, problem: str) -> InvalidRequest:
     return InvalidRequest(f"{field}: {problem}.", errors=[{"field": field, "problem": problem}])
-
-
-def _sealed_people(broker: Broker, session: Session, session_id: str, request: SessionRequest) -> bytes:
-    people = {"subject_label": request.subject_label, "login_hint": request.login_hint}
-    return broker.vault.seal(
-        session,
-        tenant=request.tenant,
-        connection=f"session:{session_id}",
-        column="people",
-        version=0,
-        plaintext=json.dumps(people).encode(),
-    )
-
-
-def _people(broker: Broker, session: Session, row: ConnectSession) -> dict[str, str | None]:
-    plaintext = broker.vault.open(
-        session,
-        tenant=row.tenant,
-        connection=f"session:{row.id}",
-        column="people",
-        version=0,
-        blob=row.people,
-    )
-    people: dict[str, str | None] = json.loads(plaintext)
-    return people
 
 
 def _open_session(session: Session, ticket: str, now: datetime, *, lock: bool = False) -> ConnectSession:

@@ -12,7 +12,8 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from broker.connections.begin import cookie_name, end_session, noted, open_flow, seal_flow
+from broker.connections.begin import cookie_name
+from broker.connections.sessions import end_session, noted, open_flow, seal_flow
 from broker.errors import InvalidRequest
 from broker.failpoint import failpoint
 from broker.models import ConnectSession

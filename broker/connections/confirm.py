@@ -8,61 +8,30 @@ obtained becomes an orphan, and a duty tells the provider (I5). A repeated confi
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from broker import scopes
 from broker.clients import Caller
-from broker.config import origin
-from broker.connections.activate import (
-    Activated,
-    Attempt,
-    Exchanged,
-    TokenDead,
-    activate,
-    insist,
-    lacks_lasting_access,
-    live_of,
-)
-from broker.connections.assets import reported
-from broker.connections.begin import TICKET_LIFETIME, end_session, noted, open_flow, seal_flow
+from broker.connections.activate import Activated, Attempt, activate, insist
+from broker.connections.begin import TICKET_LIFETIME
+from broker.connections.exchange import Claimed, checked, exchange, judge, with_assets
+from broker.connections.probe import TokenDead
+from broker.connections.sessions import end_session, noted, open_flow, seal_flow
 from broker.connections.tokens import orphan
-from broker.errors import (
-    BrokerError,
-    ConsentAgain,
-    Forbidden,
-    InsufficientScope,
-    NotFound,
-    ProviderUnavailable,
-    RateLimited,
-    Unavailable,
-    WrongAccount,
-)
+from broker.errors import BrokerError, ConsentAgain, Forbidden, NotFound, ProviderUnavailable, Unavailable
 from broker.failpoint import failpoint
 from broker.models import ConnectSession
-from broker.providers.base import Provider
 from broker.runtime import Broker
 from broker.secret import Secret, digest, fresh_token
-from broker.upstream import TokenAnswer, TokenRefused
 
 MAX_TRIES = 5
 POLL = 0.05
 MARGIN = 1.0
 """Seconds of the request's deadline left for what does not wait."""
-
-
-@dataclass(frozen=True)
-class _Claimed:
-    """This call, and no other, may exchange the session's code."""
-
-    row: ConnectSession
-    code: Secret
-    code_verifier: Secret
-    nonce: Secret
 
 
 @dataclass(frozen=True)
@@ -99,25 +68,25 @@ def confirm(
             return claim
         if isinstance(claim, _Refused):
             raise claim.error
-        if isinstance(claim, _Claimed):
+        if isinstance(claim, Claimed):
             return _carry_out(broker, claim, assets, until)
         if time.monotonic() > until:
             raise Unavailable("Another confirmation of this session is under way. Repeat the request.")
         time.sleep(POLL)
 
 
-def _carry_out(broker: Broker, claim: _Claimed, assets: Mapping[str, Sequence[str]], until: float) -> Activated:
+def _carry_out(broker: Broker, claim: Claimed, assets: Mapping[str, Sequence[str]], until: float) -> Activated:
     """Nothing at the provider is begun that could not end before `until`."""
     attempt, session_id = Attempt(), claim.row.id
     last_call = until - broker.settings.provider_deadline
     try:
         failpoint("confirm.claimed")
-        attempt.answer = _exchange(broker, claim)
+        attempt.answer = exchange(broker, claim)
         failpoint("confirm.exchanged")
-        exchanged = _checked(broker, claim, attempt.answer)
+        exchanged = checked(broker, claim, attempt.answer)
         attempt.account_index = exchanged.account_index
-        _judge(broker, claim.row, exchanged)
-        exchanged = _with_assets(broker, claim.row, exchanged, last_call)
+        judge(broker, claim.row, exchanged)
+        exchanged = with_assets(broker, claim.row, exchanged, last_call)
         activated = activate(broker, session_id, exchanged, assets, attempt, until=last_call)
         failpoint("confirm.activated")
         return activated
@@ -142,7 +111,7 @@ def _own(session: Session, caller: Caller, session_id: str, *, lock: bool = Fals
 
 def _claim(
     broker: Broker, caller: Caller, session_id: str, subject: str, code: str
-) -> _Claimed | _Refused | _Wait | Activated:
+) -> Claimed | _Refused | _Wait | Activated:
     """Decide in one transaction. A refusal is a value, so that the count of tries is kept."""
     now = broker.clock()
     with broker.database.write() as session:
@@ -160,7 +129,7 @@ def _claim(
         row.exchange_began_at = now
         noted(session, row, "session.exchanging", actor=caller.client_id)
         flow = open_flow(broker, session, row)
-    return _Claimed(row, flow["code"], flow["code_verifier"], flow["nonce"])
+    return Claimed(row, flow["code"], flow["code_verifier"], flow["nonce"])
 
 
 def _matches(row: ConnectSession, subject: str, code: str) -> bool:
@@ -212,87 +181,6 @@ def _outcome(broker: Broker, session: Session, row: ConnectSession) -> BrokerErr
     error = BrokerError(kept["detail"], status=kept["status"], retryable=kept["retryable"], **kept["members"])
     error.code, error.title = kept["code"], kept["title"]
     return error
-
-
-def _exchange(broker: Broker, claim: _Claimed) -> TokenAnswer:
-    provider = broker.provider(claim.row.provider)
-    app, endpoint = broker.app(provider), broker.endpoints(provider).token
-    try:
-        return broker.upstream.exchange(
-            endpoint=endpoint,
-            pins=frozenset({origin(endpoint)}),
-            client_id=app.client_id,
-            client_secret=app.client_secret,
-            code=claim.code,
-            code_verifier=claim.code_verifier,
-            redirect_uri=broker.callback_url(app),
-            auth_method=provider.auth_method,
-        )
-    except TokenRefused as refusal:
-        detail = f"The provider refused the authorization code ({refusal.error}). Start again."
-        raise ProviderUnavailable(detail, retryable=False) from None
-    except RateLimited:
-        # Not as a limit of ours: repeating this very request would not help, for the session is over.
-        raise ProviderUnavailable("The provider limits us for the moment. Start again later.") from None
-
-
-def _checked(broker: Broker, claim: _Claimed, answer: TokenAnswer) -> Exchanged:
-    provider = broker.provider(claim.row.provider)
-    app = broker.app(provider)
-    claims = broker.identity.verify(
-        answer.id_token,
-        endpoints=broker.endpoints(provider),
-        client_id=app.client_id,
-        nonce=claim.nonce.reveal(),
-    )
-    account = provider.account(claims)
-    with broker.database.write() as session:
-        index = broker.vault.blind_index(session, provider=app.id, client_id=app.client_id, value=account.id)
-    requested = frozenset(claim.row.requested_scopes)
-    return Exchanged(answer, account, index, provider.granted_scopes(answer.scope, requested))
-
-
-def _judge(broker: Broker, row: ConnectSession, exchanged: Exchanged) -> None:
-    """Raises `WrongAccount`, `InsufficientScope` or `ConsentAgain`."""
-    provider = broker.provider(row.provider)
-    if row.renews and exchanged.account_index != row.account_index:
-        raise WrongAccount("The user chose another account than the one this connection is for.")
-    granted = _counted(row, exchanged)
-    missing = {name: _missing(broker, provider, name, granted) for name in row.ticked}
-    if all(missing.values()):
-        raise InsufficientScope(
-            "The user granted none of the connectors what it needs.",
-            status=409,
-            missing_scopes=sorted({scope for scopes_of in missing.values() for scope in scopes_of}),
-            source="broker",
-        )
-    with broker.database.read() as session:
-        held = live_of(session, row, exchanged.account_index)
-    if lacks_lasting_access(provider, exchanged.answer, held):
-        raise ConsentAgain("The provider gave no lasting access.")
-
-
-def _counted(row: ConnectSession, exchanged: Exchanged) -> frozenset[str]:
-    """Of what the provider granted only what this session asked for: the rest was never shown to the user here,
-    though it may come along (docs/facts/google.md §1.6, 4)."""
-    return exchanged.granted & frozenset(row.requested_scopes)
-
-
-def _with_assets(broker: Broker, row: ConnectSession, exchanged: Exchanged, last_call: float) -> Exchanged:
-    """What the provider reports now is the bound of what may be chosen; later reports are no part of the grant."""
-    provider, token, granted = broker.provider(row.provider), exchanged.answer.access_token, _counted(row, exchanged)
-    offered = {}
-    for name in row.ticked:
-        if time.monotonic() > last_call:
-            raise ProviderUnavailable("The provider took too long. Start again.", status=504)
-        offered[name] = reported(broker, provider, broker.connector(name), token, granted)
-    return replace(exchanged, assets=offered)
-
-
-def _missing(broker: Broker, provider: Provider, connector_name: str, granted: frozenset[str]) -> tuple[str, ...]:
-    connector = broker.connector(connector_name)
-    table = provider.resources[connector.reads.resource].fields
-    return scopes.missing(connector.reads.required, table, granted)
 
 
 def _reopened(broker: Broker, session_id: str, attempt: Attempt) -> BrokerError:

@@ -14,9 +14,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from broker.clients import ALL, Caller
-from broker.connections.begin import end_session
 from broker.connections.owe import authorization, owe_telling
 from broker.connections.read import Page, known_connection, noted, rfc3339
+from broker.connections.sessions import end_session
 from broker.connections.use import WAIT
 from broker.errors import NotFound
 from broker.failpoint import failpoint
