@@ -83,10 +83,12 @@ class Probe:
     name: str
     reads: Reads
     got: list[dict[str, Any]] = field(default_factory=list)
+    says: Record = field(default_factory=dict)
+    """Members of its records beside the usual ones."""
 
     def convert(self, raw: RawRecord) -> Record:
         self.got.append(copy.deepcopy(dict(raw)))
-        return {"id": raw.get("id") or raw.get("resourceName"), "type": "probe", "deleted": False}
+        return {"id": raw.get("id") or raw.get("resourceName"), "type": "probe", "deleted": False, **self.says}
 
     def connector(self) -> Connector:
         titles = {"en": "Probe", "id": "Uji"}

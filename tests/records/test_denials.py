@@ -91,6 +91,15 @@ def test_a_scope_that_the_provider_no_longer_grants(
     is_denied(answer, 403, "insufficient_scope", missing_scopes=[CONTACTS], source="broker")
 
 
+def test_a_denied_request_does_not_even_renew_a_token(desk: SalesApp, asked: Asked, later: Callable[..., None]):
+    connection = desk.connect(account=BUDI, without=[CONTACTS])
+    asked.clear()
+    later(desk, hours=2)
+    is_denied(desk.records(connection["id"]), 403, "insufficient_scope", source="broker")
+    is_denied(desk.records(connection["id"], "google_calendar", asset=TEAM), 403, "not_granted")
+    is_denied(desk.records(connection["id"], "google_calendar", cursor="x"), 400, "invalid_request")
+
+
 def test_a_grant_whose_row_is_gone(desk: SalesApp, connection: dict[str, Any], asked: Asked, sqlite_house: House):
     """Never "no restriction"."""
     with sqlite_house.broker.database.write() as session:
@@ -118,6 +127,14 @@ def test_a_field_that_a_newer_version_requires_and_the_grant_does_not_name(
 
 
 def test_a_connector_of_another_provider(desk: SalesApp, connection: dict[str, Any], asked: Asked):
+    is_denied(desk.records(connection["id"], "openid_profile"), 403, "not_granted")
+
+
+def test_a_connector_of_another_provider_though_a_grant_names_it(
+    sqlite_house: House, desk: SalesApp, connection: dict[str, Any], asked: Asked
+):
+    with sqlite_house.broker.database.write() as session:
+        session.execute(update(Grant).where(Grant.connector == "google_contacts").values(connector="openid_profile"))
     is_denied(desk.records(connection["id"], "openid_profile"), 403, "not_granted")
 
 

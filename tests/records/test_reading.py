@@ -8,7 +8,7 @@ import pytest
 import requests
 from jsonschema import Draft202012Validator
 
-from tests.house import Google, SalesApp
+from tests.house import Google, House, SalesApp
 from tests.records.conftest import Asked, Probe
 
 CONTACTS_URL = (
@@ -109,6 +109,17 @@ def test_the_page_size_of_a_reading_stays_whatever_limit_a_later_page_names(
     assert [len(one["records"]) for one in (first, second, third, fourth)] == [100, 100, 60, 1]
     assert all("&pageSize=100&" in url for url in asked.urls("/v1/people"))
     assert not any(one["reset"] for one in (first, second, third, fourth))
+
+
+def test_a_reading_and_its_changes_over_each_kind_of_database(house: House, google: Google):
+    desk = house.client()
+    connection = desk.connect()
+    for connector, count in (("google_contacts", 260), ("google_calendar", 303)):
+        pages = to_the_end(desk, connection, connector, limit=150)
+        assert len(set(ids(pages))) == count
+        change(google, connection, resourceName="people/c7", names=[{"displayName": "Renamed"}])
+        change_event(google, connection, id="call8", summary="Moved")
+        assert len(page(desk.records(connection["id"], connector, cursor=pages[-1]["next_cursor"]))["records"]) == 1
 
 
 @pytest.mark.parametrize("connector", ["google_contacts", "google_calendar"])
