@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, func, insert, select, text, update
 
 from broker.db import Database
 from broker.models import ConnectionKey, TenantKey
@@ -269,6 +269,27 @@ def test_a_key_that_does_not_open_is_left_and_reported(database: Database, table
     assert rotated.failed == [*filter(None, [name]), *broken]
     assert rotated.tenant_keys == (3 if name else 4)
     assert (rotated.new_tenant_keys, rotated.connection_keys) == (3, 4)
+
+
+def test_keys_that_do_not_open_are_passed_by_though_they_fill_a_page(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broker.vault.rotation.PAGE", 2)
+    furnished(database, vault_with(K1))
+    with database.write() as keys:
+        keys.execute(update(TenantKey).where(TenantKey.tenant.in_(("*", "acme", "hooli"))).values(wrapped=bytes(60)))
+    rotated = rotate(database, vault_with(K2, K1), tenant_keys=False, report=silent)
+    assert (rotated.tenant_keys, len(rotated.failed)) == (1, 3)
+
+
+def test_a_rewrap_changes_no_other_row(database: Database) -> None:
+    """Not even a copy of the same key that somebody put among another tenant's."""
+    sealed(database, vault_with(K1))
+    with database.write() as keys:
+        copied = dict(keys.execute(select(TenantKey.__table__)).mappings().one()) | {"tenant": "umbrella"}
+        keys.execute(insert(TenantKey.__table__).values(copied))
+        assert rewrapped(keys, vault_with(K2, K1)) == 1
+        assert dict(keys.execute(select(TenantKey.__table__).filter_by(tenant="umbrella")).mappings().one()) == copied
 
 
 def test_a_rotation_under_a_wrong_key_ends_at_once(database: Database) -> None:
