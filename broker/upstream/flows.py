@@ -178,9 +178,9 @@ class Upstream(Calls):
         return answers[0]
 
     def _posted(self, prepared: requests.PreparedRequest, endpoint: str, pins: frozenset[str]) -> Answer:
-        """Send what requests prepared, on a new connection: a lost kept one leaves a rotation unknown."""
-        if prepared.method != "POST" or prepared.url != _as_https(endpoint):
-            raise refused("The token endpoint is not in its plain form.")
+        """Send what requests prepared to the endpoint as it was given, whatever requests made of its URL, and on a new
+        connection: a lost kept one leaves a rotation unknown.
+        """
         headers = Headers({name: str(prepared.headers[name]) for name in _PASSED_ON if name in prepared.headers})
         request = self._checked("POST", endpoint, pins).carrying(headers, None, _body(prepared))
         return self._sent(request, deadline=None, max_bytes=TOKEN_BYTES, fresh=True)

@@ -88,8 +88,8 @@ class Exchange:
         self._readable = 2 * self.max_bytes + HEAD_LIMIT
 
     def again(self) -> None:
-        """Once more, on a new connection, with what is left of the deadline."""
-        self.fresh, self.reused, self.sent = True, False, False
+        """Once more, on a new connection, with what is left of the deadline. What may have left stays `sent`."""
+        self.fresh = True
         self._readable = HEAD_LIMIT
 
 

@@ -6,6 +6,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,14 +76,24 @@ class Peer:
     def close(self) -> None:
         """May be called twice."""
         self.stopped.set()
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        self.stop_listening()
         for sock in list(self._open):
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(5)
+
+    def wait_until_all_are_closed(self) -> None:
+        """Until no connection is open on this side any more; on loopback that is when the other side can see it."""
+        ends = time.monotonic() + 5
+        while self._open and time.monotonic() < ends:
+            time.sleep(0.002)
+        assert not self._open
+
+    def stop_listening(self) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
 
     def _start(self, what: Callable[..., None], *args: Any) -> None:
         thread = threading.Thread(target=what, args=args, daemon=True)
@@ -114,9 +125,9 @@ class Peer:
         except (OSError, ValueError):
             pass
         finally:
-            self._open -= {plain, sock}
             sock.close()
             plain.close()
+            self._open -= {plain, sock}
 
 
 def read_request(sock: socket.socket) -> bytes:

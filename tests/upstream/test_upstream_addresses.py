@@ -21,7 +21,7 @@ def test_the_callers_deadline_narrows_the_process_wide_one(peer: Peer, make: Mak
     for process_wide, deadline in ((0.1, 9.0), (9.0, 0.1), (9.0, 0.0), (9.0, -1.0)):
         began = time.monotonic()
         assert fails(make(peer, deadline=process_wide), deadline=deadline).status == 504
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 3.0
 
 
 def test_a_connect_that_hangs_ends_by_the_deadline(make: Make, ask: Ask) -> None:
@@ -33,7 +33,7 @@ def test_a_connect_that_hangs_ends_by_the_deadline(make: Make, ask: Ask) -> None
             client.connect_ex(full.getsockname())
         began = time.monotonic()
         error = failure(ask, make(origins={REAL: f"http://127.0.0.1:{full.getsockname()[1]}"}, deadline=0.15))
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 3.0
     assert (error.status, error.sent) == (504, False)
 
 
@@ -50,7 +50,7 @@ def test_a_name_lookup_that_hangs_ends_by_the_deadline(make: Make) -> None:
     # More than may be under way at once: the rest waits for its turn no longer than it may.
     errors = [fails(upstream, deadline=0.01) for _ in range(LOOKUPS + 5)]
     hanging.set()
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 4.0, "it hangs for 5 s"
     assert {(error.status, error.sent) for error in errors} == {(504, False)}
 
 

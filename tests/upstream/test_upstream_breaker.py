@@ -103,8 +103,9 @@ def test_silence_counts_as_failure(peer: Peer, make: Make) -> None:
 
 def test_callers_in_a_hurry_do_not_make_a_provider_look_broken(peer: Peer, upstream: Upstream) -> None:
     """Else those who come with a spent deadline shut the provider off for all."""
-    peer.will(*[Talk.hold] * 15)
+    peer.usual = Talk.hold
     assert [fails(upstream, deadline=0.01).status for _ in range(15)] == [504] * 15
+    peer.usual = says(200, {})
     assert get(upstream).status == 200
 
 

@@ -39,7 +39,7 @@ def once_then(talk_end: Callable[[Talk], None]) -> Callable[[Talk], None]:
 def test_a_kept_connection_closed_meanwhile_is_noticed(peer: Peer, upstream: Upstream) -> None:
     peer.will(once_then(Talk.end))
     get(upstream)
-    time.sleep(0.05)
+    peer.wait_until_all_are_closed()
     assert upstream.call("POST", f"{REAL}/", pins=PINS, body=b"x").status == 200
     assert (len(peer.requests), peer.connections) == (2, 2)
 
@@ -57,6 +57,35 @@ def test_a_get_is_sent_once_more_only_once(peer: Peer, upstream: Upstream) -> No
     get(upstream)
     assert fails(upstream).sent
     assert len(peer.requests) == 3
+
+
+def test_a_get_that_was_lost_may_have_arrived_even_if_its_repetition_cannot_leave(
+    peer: Peer, upstream: Upstream
+) -> None:
+    peer.will(says(200, {}), lambda talk: (peer.stop_listening(), talk.reset())[1])
+    get(upstream)
+    assert fails(upstream).sent
+
+
+def test_a_get_is_sent_once_more_on_a_new_connection_not_on_the_next_kept_one(peer: Peer, upstream: Upstream) -> None:
+    kept, together = [], threading.Barrier(2, timeout=5)
+
+    def answer(talk: Talk) -> None:
+        if len(peer.requests) <= 2:
+            kept.append(talk.sock)
+            together.wait()
+        elif talk.sock in kept:
+            talk.reset()
+        talk.send(message(200, b"{}"))
+
+    peer.usual = answer
+    threads = [threading.Thread(target=get, args=(upstream,)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert get(upstream).status == 200
+    assert peer.connections == 3
 
 
 def test_a_get_is_not_repeated_once_a_byte_came_back(peer: Peer, upstream: Upstream) -> None:
@@ -96,9 +125,10 @@ def test_what_follows_an_answer_is_no_answer_to_the_next_request(
     peer: Peer, upstream: Upstream, first: Callable[[Talk], None]
 ) -> None:
     """REL-56"""
-    peer.will(first)
+    done = threading.Event()
+    peer.will(lambda talk: (first(talk), done.set())[1])
     get(upstream)
-    time.sleep(0.1)
+    assert done.wait(5)
     assert get(upstream).json() == {"hello": "world"}
     assert peer.connections == 2
 

@@ -1,5 +1,6 @@
 """Each fault of docs/facts/security.md §5.3.3, at each of data, exchange, refresh and revoke."""
 
+import functools
 import gzip
 import socket
 import threading
@@ -145,10 +146,10 @@ SLOW: dict[str, Script] = {
 def test_a_slow_answer_ends_by_the_deadline(peer: Peer, make: Make, ask: Ask, script: Script) -> None:
     """REL-43, REL-44: a deadline for all of it, not for each read."""
     peer.will(script)
-    upstream = make(peer, deadline=0.15)
+    upstream = make(peer, deadline=0.2)
     began = time.monotonic()
     error = failure(ask, upstream)
-    assert time.monotonic() - began < 1.5, "each of these goes on for 10 s and more"
+    assert time.monotonic() - began < 3.0, "each of these goes on for 10 s and more"
     assert (error.status, error.retryable, error.sent) == (504, True, True)
 
 
@@ -167,7 +168,30 @@ def test_a_peer_that_does_not_read_ends_by_the_deadline(peer: Peer, make: Make) 
         return upstream.call("POST", f"{REAL}/", pins=frozenset({REAL}), body=b"x" * 10_000_000)
 
     assert failure(ask, upstream).status == 504
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 3.0
+
+
+def test_a_peer_that_reads_slowly_ends_by_the_deadline_of_this_request(peer: Peer, make: Make) -> None:
+    """REL-44: not by that of each piece, nor by what an earlier request on the connection had."""
+
+    def reads_slowly(sock: socket.socket, stopped: threading.Event) -> None:
+        sock.recv(1000)
+        sock.sendall(message(200, b"{}"))
+        while not stopped.wait(0.02):
+            sock.recv(20_000)
+        raise OSError
+
+    peer.on_connect = reads_slowly
+    upstream = make(peer, deadline=9.0)
+    upstream.call("GET", f"{REAL}/", pins=frozenset({REAL}))
+    began = time.monotonic()
+
+    def ask(upstream: Upstream) -> object:
+        return upstream.call("POST", f"{REAL}/", pins=frozenset({REAL}), body=b"x" * 10_000_000, deadline=0.15)
+
+    error = failure(ask, upstream)
+    assert time.monotonic() - began < 3.0
+    assert (error.status, error.sent, peer.connections) == (504, True, 1)
 
 
 ENDLESS: dict[str, Script] = {
@@ -188,7 +212,7 @@ ENDLESS: dict[str, Script] = {
 def test_an_endless_answer_ends_with_memory_flat(peer: Peer, make: Make, ask: Ask, script: Script) -> None:
     """REL-46, REL-48"""
     peer.will(script)
-    upstream = make(peer, max_bytes=500_000)
+    upstream = make(peer, max_bytes=100_000)
     tracemalloc.start()
     try:
         error = failure(ask, upstream)
@@ -198,11 +222,15 @@ def test_an_endless_answer_ends_with_memory_flat(peer: Peer, make: Make, ask: As
     assert error.status == 502
 
 
+@functools.cache
+def bomb() -> bytes:
+    return gzip.compress(bytes(30_000_000), 9)
+
+
 @pytest.mark.parametrize("coding", ["gzip", "br", "zstd", "deflate", "identity, gzip"])
 def test_a_compressed_body_is_refused_before_it_is_read(peer: Peer, upstream: Upstream, ask: Ask, coding: str) -> None:
-    """REL-47: 300 MB in 300 kB."""
-    bomb = gzip.compress(b"\0" * 30_000_000, 9)
-    peer.will(says(200, bomb, f"Content-Encoding: {coding}"))
+    """REL-47: 30 MB in 30 kB."""
+    peer.will(says(200, bomb(), f"Content-Encoding: {coding}"))
     tracemalloc.start()
     try:
         error = failure(ask, upstream)

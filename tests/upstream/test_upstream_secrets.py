@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -71,6 +72,21 @@ def test_nothing_is_logged_or_printed(
     assert theirs == []
     printed = capfd.readouterr()
     assert_tells_nothing(printed.out + printed.err)
+
+
+def test_more_connections_than_are_kept_are_not_worth_a_word(
+    peer: Peer, make: Make, every_logger_open: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """urllib3 warns of each that it lets go."""
+    upstream, together = make(peer, connections=1), threading.Barrier(2, timeout=5)
+    peer.usual = lambda talk: (together.wait(), talk.send(message(200, b"{}")))[1]
+    threads = [threading.Thread(target=data, args=(upstream,)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert peer.connections == 2
+    assert [record for record in caplog.records if record.name.partition(".")[0] in LOUD] == []
 
 
 class Overheard(logging.Handler):

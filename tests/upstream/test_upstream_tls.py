@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from broker.upstream.dial import tls_context
+from broker.upstream.wire import Exchange, Line
 from tests.upstream.certificates import DAY, NOW, Authority
 from tests.upstream.hostile_peer import Peer, Talk, message, says, sends
 from tests.upstream.peers import REAL, Ask, Make, fails, failure, get
@@ -105,8 +107,26 @@ def test_a_handshake_that_hangs_ends_by_the_deadline(secure: Peer, make: Make, a
     secure.on_connect = lambda _, stopped: stopped.wait(10) and None
     began = time.monotonic()
     error = failure(ask, make(secure, deadline=0.15))
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 3.0
     assert (error.status, error.sent) == (504, False)
+
+
+def test_a_handshake_that_is_reset_is_a_typed_failure(secure: Peer, make: Make, ask: Ask) -> None:
+    """REL-40: urllib3 takes a reset for a request that was cut short, and looks for an answer to it."""
+    secure.on_connect = lambda sock, stopped: (sock.recv(1), Talk(sock, b"", stopped).reset())[1]
+    error = failure(ask, make(secure))
+    assert error.detail == "provider.example did not prove over TLS to be itself."
+    assert not error.sent
+
+
+def test_what_waits_decrypted_in_the_tls_layer_is_noticed(secure: Peer, authority: Authority) -> None:
+    """REL-56: the socket itself shows nothing of it."""
+    plain = socket.create_connection(("127.0.0.1", secure.port))
+    with tls_context(authority.file).wrap_socket(plain, server_hostname="127.0.0.1") as sock:
+        line = Line(sock, Exchange(seconds=5.0, max_bytes=1000, fresh=True, clock=time.monotonic))
+        line.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert line.receive(bytearray(10)) == 10
+        assert not line.is_clean()
 
 
 def test_a_body_cut_off_without_a_goodbye_is_no_answer(secure: Peer, make: Make, ask: Ask) -> None:
@@ -130,7 +150,7 @@ POISON = message(200, b'{"of": "somebody else"}')
 
 
 def test_what_follows_an_answer_is_no_answer_to_the_next_request(secure: Peer, make: Make) -> None:
-    """REL-56: also where it waits decrypted in the TLS layer, and the socket itself shows nothing."""
+    """REL-56"""
     secure.will(lambda talk: talk.send(message(200, b"x" * 40_000) + POISON))
     upstream = make(secure)
     get(upstream)
@@ -142,7 +162,7 @@ def test_a_kept_connection_that_was_closed_meanwhile_is_noticed(secure: Peer, ma
     secure.will(lambda talk: (says(200, {})(talk), talk.end())[1])
     upstream = make(secure)
     get(upstream)
-    time.sleep(0.05)
+    secure.wait_until_all_are_closed()
     assert upstream.call("POST", f"{REAL}/", pins=frozenset({REAL}), body=b"x").status == 200
 
 
@@ -185,6 +205,6 @@ def test_an_encrypted_record_that_drips_ends_by_the_deadline(secure: Peer, make:
     secure.will(lambda talk: (dripper.slow.set(), talk.send(message(200, b"x" * 16_000)))[1])
     began = time.monotonic()
     error = fails(make(origins={REAL: dripper.origin}, deadline=0.3))
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 3.0
     assert (error.status, error.sent) == (504, True)
     dripper.close()
