@@ -22,7 +22,15 @@ from broker.connections.exchange import Claimed, checked, exchange, judge, with_
 from broker.connections.probe import TokenDead
 from broker.connections.sessions import end_session, noted, open_flow, seal_flow
 from broker.connections.tokens import orphan
-from broker.errors import BrokerError, ConsentAgain, Forbidden, NotFound, ProviderUnavailable, Unavailable
+from broker.errors import (
+    BrokerError,
+    ConsentAgain,
+    Forbidden,
+    NotFound,
+    ProviderUnavailable,
+    RateLimited,
+    Unavailable,
+)
 from broker.failpoint import failpoint
 from broker.models import ConnectSession
 from broker.runtime import Broker
@@ -93,8 +101,7 @@ def _carry_out(broker: Broker, claim: Claimed, assets: Mapping[str, Sequence[str
     except ConsentAgain:
         raise insist(lambda: _reopened(broker, session_id, attempt), until) from None
     except BrokerError as error:
-        # Kept by another name: Python deletes `error` at the end of the block.
-        ended_with = _interrupted() if isinstance(error, Unavailable) else error
+        ended_with = _in_the_end(error)
         raise insist(lambda: _failed(broker, session_id, ended_with, attempt), until) from None
     except Exception:
         insist(lambda: _failed(broker, session_id, _interrupted(), attempt), until)
@@ -165,6 +172,15 @@ def lost(broker: Broker, session: Session, row: ConnectSession) -> BrokerError:
     _record(row, error)
     noted(session, row, "session.possibly_orphaned", actor="broker")
     end_session(broker, session, row, "failed")
+    return error
+
+
+def _in_the_end(error: BrokerError) -> BrokerError:
+    """Not as something that passes: repeating this very request does not help, for the session is over."""
+    if isinstance(error, Unavailable):
+        return _interrupted()
+    if isinstance(error, RateLimited):
+        return ProviderUnavailable("The provider limits us for the moment. Start again later.")
     return error
 
 

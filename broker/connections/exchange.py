@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from broker import scopes
 from broker.config import origin
 from broker.connections.assets import Assets, reported
-from broker.errors import ConsentAgain, InsufficientScope, ProviderUnavailable, RateLimited, WrongAccount
+from broker.errors import ConsentAgain, InsufficientScope, ProviderUnavailable, WrongAccount
 from broker.models import Connection, ConnectSession
 from broker.providers.base import Account, Provider
 from broker.runtime import Broker
@@ -43,7 +43,7 @@ class Exchanged:
 
 
 def exchange(broker: Broker, claim: Claimed) -> TokenAnswer:
-    """Spend the code. Raises `ProviderUnavailable`; whatever it says, the session is over."""
+    """Spend the code. Raises `ProviderUnavailable`, `RateLimited`; whatever it says, the session is over."""
     provider = broker.provider(claim.row.provider)
     app, endpoint = broker.app(provider), broker.endpoints(provider).token
     try:
@@ -60,9 +60,6 @@ def exchange(broker: Broker, claim: Claimed) -> TokenAnswer:
     except TokenRefused as refusal:
         detail = f"The provider refused the authorization code ({refusal.error}). Start again."
         raise ProviderUnavailable(detail, retryable=False) from None
-    except RateLimited:
-        # Not as a limit of ours: repeating this very request would not help, for the session is over.
-        raise ProviderUnavailable("The provider limits us for the moment. Start again later.") from None
 
 
 def checked(broker: Broker, claim: Claimed, answer: TokenAnswer) -> Exchanged:

@@ -145,6 +145,21 @@ def test_a_token_that_outlived_a_telling_that_failed_is_taken(
     assert app.records(connection.json()["connection"]["id"]).status_code == 200
 
 
+def test_a_probe_that_is_limited_is_no_limit_of_ours(
+    app: SalesApp, house: House, google: Google, neighbour: SalesApp
+) -> None:
+    """Repeating the request would not help: the session is over."""
+    theirs = neighbour.connect("google_calendar")["id"]
+    returned = app.pending("google_calendar", NAME)
+    neighbour.revoke(theirs)
+    limit = {"error": "slow_down", "status": 429, "grant_type": "refresh_token"}
+    google.quirk(outage={"/revoke": 503}, token_error=limit)
+    house.work()
+    answer = app.confirm(returned)
+    assert (answer.status_code, answer.json()["code"]) == (502, "provider_unavailable")
+    assert len(rows(house)["orphans"]) == 1
+
+
 def test_a_probe_that_is_not_answered_ends_the_session_and_owes_the_token(
     app: SalesApp, house: House, google: Google, neighbour: SalesApp
 ) -> None:

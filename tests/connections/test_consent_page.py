@@ -3,6 +3,7 @@ STD-09, STD-11, STD-13, INP-51, INP-57)."""
 
 import pytest
 
+from broker.providers.google import Google as GoogleProvider
 from tests.connections.insight import rows
 from tests.connections.page import Shown
 from tests.house import CALENDAR_LIST, CONTACTS, EVENTS, Browser, Google, House, SalesApp, query
@@ -363,6 +364,28 @@ def test_a_form_from_the_page_itself_is_taken(app: SalesApp, browser: Browser, h
     assert browser.post(app.begin("google_contacts"), form, **headers).status_code == 303
     own = app.url
     assert browser.post(app.begin("google_contacts"), form, Origin=own).status_code == 303
+
+
+class AllOrNothing(GoogleProvider):
+    """A provider like Login for Business."""
+
+    all_or_nothing = True
+
+
+def test_where_the_provider_grants_all_or_nothing_there_is_nothing_to_untick(
+    sqlite_house: House, browser: Browser
+) -> None:
+    """Contract §3, 2: no checkboxes, and whatever a form says, all of it is asked for."""
+    sqlite_house.broker.providers["google"] = AllOrNothing()  # type: ignore[index]
+    app = sqlite_house.client()
+    shown = Shown(browser.get(app.begin(*BOTH)).text)
+    assert shown.all("input") == []
+    assert "Google grants all of this or nothing." in shown.text
+    assert "Google Contacts" in shown.text
+    assert "Google Calendar" in shown.text
+    for ticked in ([], ["google_contacts"]):
+        asked = set(query(browser.approve(app.begin(*BOTH), ticked))["scope"].split())
+        assert {CONTACTS, EVENTS, CALENDAR_LIST} <= asked
 
 
 # --- headers -------------------------------------------------------------------------------------------------
