@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from broker.db import Database
-from tests.postgres import Server
+from tests.postgres import TEMPLATE, Server
 
 
 @pytest.fixture
@@ -50,6 +50,20 @@ def make_bare(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callab
 def bare_url(request: pytest.FixtureRequest, make_bare: Callable[[str], str]) -> str:
     """A database without a single table, on each engine in turn."""
     return make_bare(request.param)
+
+
+@pytest.fixture
+def keystore_url(
+    database_url: str, _migrated_file: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[str]:
+    """Another database of the same kind, migrated and empty."""
+    if database_url.startswith("sqlite"):
+        (tmp_path / "keys.db").write_bytes(_migrated_file.read_bytes())
+        yield f"sqlite:///{tmp_path / 'keys.db'}"
+        return
+    server: Server = request.getfixturevalue("postgres")
+    with server.database(TEMPLATE) as url:
+        yield url
 
 
 def at_once(program: str, *arguments: str, times: int) -> list[str]:

@@ -19,7 +19,7 @@ from broker.errors import ConfigurationError, Unavailable
 from broker.models import Connection, ConnectionKey, KeyCheck, OwedShred, TenantKey
 from broker.schema import is_current, upgrade
 from broker.vault import KeyRing, Undecryptable, Vault, check_place, move_keys, rotate, shred_owed
-from tests.house import environment, free_port
+from tests.house import House, environment, free_port
 from tests.postgres import TEMPLATE, Server
 from tests.vault.tpb1_reference import entry
 
@@ -33,20 +33,6 @@ TABLES = (KeyCheck, TenantKey, ConnectionKey)
 @pytest.fixture
 def vault() -> Vault:
     return Vault(KeyRing.parse(entry("k1", b"KEK-1")), clock=lambda: NOON)
-
-
-@pytest.fixture
-def keystore_url(
-    database_url: str, _migrated_file: Path, tmp_path: Path, request: pytest.FixtureRequest
-) -> Iterator[str]:
-    """Another database of the same kind, migrated and empty."""
-    if database_url.startswith("sqlite"):
-        (tmp_path / "keys.db").write_bytes(_migrated_file.read_bytes())
-        yield f"sqlite:///{tmp_path / 'keys.db'}"
-        return
-    server: Server = request.getfixturevalue("postgres")
-    with server.database(TEMPLATE) as url:
-        yield url
 
 
 @pytest.fixture
@@ -447,6 +433,23 @@ def test_move_without_a_key_store_is_refused(database: Database, vault: Vault) -
     assert opened(database, vault, blob) == b"REFRESH-1"
 
 
+def test_operator_moves_the_keys_with_one_command(
+    database: Database, apart: Database, database_url: str, keystore_url: str, tmp_path: Path
+) -> None:
+    environ = environment("http://127.0.0.1:8000", "http://127.0.0.1:9", database_url, tmp_path)
+    with database.write() as session:
+        Vault(KeyRing.load(environ["BROKER_KEYS"], environ=environ), clock=lambda: NOON).new_key(session, **MINE)
+    command = [sys.executable, "-m", "broker.cli", "db", "move-keys"]
+    refused = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30)
+    assert refused.returncode == 1
+    assert "BROKER_KEYSTORE_URL" in refused.stderr
+    environ["BROKER_KEYSTORE_URL"] = keystore_url
+    ended = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("Rows moved: 3.")
+    assert (key_count(apart), key_count(database)) == (1, 0)
+
+
 # --- what is left in files -----------------------------------------------------------------------------------
 
 
@@ -463,3 +466,45 @@ def test_shredded_key_is_in_no_file_once_swept(sqlite_url: str, vault: Vault, tm
         assert not any(wrapped in path.read_bytes() for path in tmp_path.glob("broker.db*"))
     finally:
         database.dispose()
+
+
+# --- the whole house -----------------------------------------------------------------------------------------
+
+
+def test_connecting_reading_and_revoking_leave_no_key_behind(
+    build: Callable[..., House], apart: Database, database_url: str, keystore_url: str
+) -> None:
+    house = build(database_url, BROKER_KEYSTORE_URL=keystore_url)
+    app = house.client()
+    connection = app.connect("google_contacts")
+    assert key_count(apart) == 1
+    assert app.records(connection["id"]).status_code == 200
+    assert not any(counts(apart).values())
+    receipt = app.revoke(connection["id"]).json()["revocation"]
+    house.work()
+    assert app.receipt(receipt["id"])["connections"][0]["provider_outcome"] == "confirmed"
+    assert (key_count(apart), owed(apart)) == (0, 0)
+
+
+def test_worker_pays_what_is_owed(
+    build: Callable[..., House], apart: Database, vault: Vault, database_url: str, keystore_url: str
+) -> None:
+    house = build(database_url, BROKER_KEYSTORE_URL=keystore_url)
+    with apart.write() as session:
+        house.broker.vault.new_key(session, **MINE)
+        session.add(OwedShred(**MINE, owed_at=NOON))
+    house.work()
+    assert (key_count(apart), owed(apart)) == (0, 0)
+
+
+def test_worker_wipes_what_was_shredded(build: Callable[..., House], sqlite_url: str, tmp_path: Path) -> None:
+    """Without a key store of its own, too: each sweep empties SQLite's write-ahead log."""
+    house = build(sqlite_url)
+    app = house.client()
+    connection = app.connect("google_contacts")
+    with house.broker.database.read() as session:
+        wrapped = session.scalar(select(ConnectionKey.wrapped).filter_by(connection=connection["id"]))
+    app.revoke(connection["id"])
+    house.work()
+    house.work()
+    assert not any(wrapped in path.read_bytes() for path in tmp_path.glob("broker.db*"))
