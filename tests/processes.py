@@ -32,6 +32,8 @@ import requests
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
+from broker import duties
+from broker.app import assemble
 from broker.db import Database
 from broker.models import Base
 from tests.house import ALL_SCOPES, RETURN_URL, Google, SalesApp, environment, free_port
@@ -40,7 +42,7 @@ from tests.postgres import TEMPLATE, Server
 ROOT = Path(__file__).parents[1]
 MARK = "BROKER_TESTS"
 BROKER = (sys.executable, "-m", "broker.cli")
-START = 30.0
+START = 60.0
 """Seconds in which a process must be ready, on a machine that is busy."""
 LASTING = {"key_checks", "tenant_keys", "clients", "client_secrets", "access_tokens"}
 """Tables that are left as they are between tests: running processes know what stands in them."""
@@ -175,6 +177,11 @@ def children(pid: int) -> list[int]:
     return sorted(int(child) for child in found)
 
 
+def command(pid: int) -> list[str]:
+    """Its command line."""
+    return [part.decode() for part in _bytes(f"/proc/{pid}/cmdline").split(b"\0")[:-1]]
+
+
 def is_running(pid: int) -> bool:
     """A zombie does not run."""
     return _state(pid) not in ("Z", "")
@@ -246,6 +253,16 @@ class Installation:
     def work(self, *options: str, **environ: str) -> Process:
         """`broker work`."""
         return self._broker("work", *options, **environ)
+
+    def drain(self) -> None:
+        """Do every duty that is due, in this process: `broker work --once` without its start."""
+        broker = assemble(self.environ)
+        try:
+            duties.work(broker, once=True)
+        finally:
+            broker.accesses.close()
+            broker.upstream.close()
+            broker.database.dispose()
 
     def run(self, *arguments: str, **environ: str) -> str:
         """A command of the broker, to its end; what it said."""
