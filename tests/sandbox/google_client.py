@@ -83,7 +83,7 @@ class Client:
 
     def get(self, path: str, access_token: str, **query: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {access_token}"}
-        return self.http.get(f"{self.url}{path}", params=query, headers=headers, timeout=5)
+        return self.http.get(f"{self.url}{path}", params=query, headers=headers, timeout=30)
 
     def people(self, access_token: str, **query: Any) -> requests.Response:
         return self.get("/v1/people/me/connections", access_token, **{"personFields": "names,metadata", **query})

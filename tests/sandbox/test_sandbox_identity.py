@@ -1,6 +1,5 @@
 """id_tokens, keys, userinfo, tokeninfo, discovery. docs/facts/google.md §1.10 to §1.12."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -107,8 +106,7 @@ def test_a_kept_connection_serves_many_calls(google: Client) -> None:
     """Like the broker's: a server that closed each connection would hide faults of keeping them."""
     google.http.get(f"{google.url}/oauth2/v3/certs")
     pool = google.http.get_adapter(google.url).poolmanager.connection_from_url(google.url)
-    before, began = pool.num_connections, time.monotonic()
+    before = pool.num_connections
     for _ in range(20):
         google.token(grant_type="refresh_token", refresh_token="NOT-ONE")
     assert pool.num_connections == before
-    assert time.monotonic() - began < 2
