@@ -4,7 +4,7 @@ docs/facts/google.md; INP-01…INP-07, INP-10 of docs/facts/security.md)."""
 import pytest
 
 from broker.errors import OperationDenied
-from broker.operations import Catalog, load
+from broker.operations import Catalog, Operation, load
 
 PEOPLE, CALENDAR = "https://people.googleapis.com", "https://www.googleapis.com/calendar/v3"
 GOOGLE = Catalog.merged(load("people.v1"), load("calendar.v3"))
@@ -174,3 +174,32 @@ def test_another_method_is_denied(method: str):
 def test_an_operation_of_one_api_is_not_found_at_another_host():
     with pytest.raises(OperationDenied):
         GOOGLE.match("GET", "https://people.googleapis.com/calendar/v3/calendars/primary/events")
+
+
+def test_a_literal_wins_over_a_variable_with_a_literal_beside_it_and_that_over_a_bare_one():
+    """From left to right (docs/facts/google.md §4.3), in whatever order the methods are listed."""
+    templates = {
+        "literal": "/v1/orders/mine",
+        "affixed": "/v1/orders/{order}:close",
+        "longer": "/v1/orders/o-{order}:close",
+        "bare": "/v1/orders/{order}",
+        "left": "/v1/orders/{order}/{item}",
+        "right": "/v1/orders/mine/{item}",
+        "last": "/v1/{kind}/mine/first",
+    }
+    found = [
+        Operation(name, "GET", "https://api.example", template, frozenset({"orders"}), {})
+        for name, template in templates.items()
+    ]
+    urls = {
+        "mine": "literal",
+        "1:close": "affixed",
+        "o-1:close": "longer",
+        "1": "bare",
+        "1/2": "left",
+        "mine/2": "right",
+        "mine/first": "right",
+    }
+    for listed in (found, found[::-1]):
+        for path, expected in urls.items():
+            assert Catalog(listed).match("GET", f"https://api.example/v1/orders/{path}").id == expected
