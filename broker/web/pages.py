@@ -11,7 +11,7 @@ from broker.connections import begin, complete
 from broker.connections.complete import Callback
 from broker.errors import BrokerError, InvalidRequest
 from broker.web.callers import the_broker
-from broker.web.problems import of_werkzeug
+from broker.web.problems import fault_of_ours, of_werkzeug
 
 pages = Blueprint("pages", __name__, template_folder="templates")
 
@@ -85,7 +85,7 @@ def error_page(error: BrokerError) -> Response:
     """The same status as the API would give, in words for people; nothing of the request is echoed."""
     language = request.accept_languages.best_match(("en", "id")) or "en"
     texts = ERRORS[language]
-    text = texts["not_answering"] if error.code in ("provider_unavailable", "unavailable") else texts["other"]
+    text = texts["not_answering"] if error.status >= 500 else texts["other"]
     html = render_template("error.html", locale=language, texts=texts, text=text, reference=g.request_id)
     return Response(html, status=error.status)
 
@@ -93,6 +93,11 @@ def error_page(error: BrokerError) -> Response:
 @pages.errorhandler(HTTPException)
 def http_error_page(error: HTTPException) -> Response:
     return error_page(of_werkzeug(error))
+
+
+@pages.errorhandler(Exception)
+def fault_page(error: Exception) -> Response:
+    return error_page(fault_of_ours(error))
 
 
 def _consent(page: begin.Page, *, status: int = 200, nothing_ticked: bool = False) -> Response:

@@ -80,9 +80,14 @@ def _of_werkzeug(error: HTTPException) -> Response:
     return response
 
 
-def _unexpected(error: Exception) -> Response:
-    """A fault of ours. The log says which kind and where; never with values, which could be secrets."""
+def fault_of_ours(error: Exception) -> BrokerError:
+    """For what was not raised on purpose. The log says which kind and where; never with values, which could be
+    secrets."""
     log.error("unexpected %s in request %s", type(error).__qualname__, g.request_id, exc_info=error)
     fault = BrokerError("An error of ours. Name the request id when you report it.", status=500)
     fault.code, fault.title = "internal_error", "The broker failed"
-    return answered(fault)
+    return fault
+
+
+def _unexpected(error: Exception) -> Response:
+    return answered(fault_of_ours(error))

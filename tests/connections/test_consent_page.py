@@ -3,6 +3,7 @@ STD-09, STD-11, STD-13, INP-51, INP-57)."""
 
 import pytest
 
+from broker.providers.base import AuthorizationHints
 from broker.providers.google import Google as GoogleProvider
 from tests.connections.insight import rows
 from tests.connections.page import Shown
@@ -386,6 +387,24 @@ def test_where_the_provider_grants_all_or_nothing_there_is_nothing_to_untick(
     for ticked in ([], ["google_contacts"]):
         asked = set(query(browser.approve(app.begin(*BOTH), ticked))["scope"].split())
         assert {CONTACTS, EVENTS, CALENDAR_LIST} <= asked
+
+
+class Broken(GoogleProvider):
+    """A defect of ours."""
+
+    def authorize_parameters(self, hints: AuthorizationHints) -> dict[str, str]:
+        raise RuntimeError("LOUD")
+
+
+def test_a_defect_of_ours_is_a_page_too(sqlite_house: House, browser: Browser) -> None:
+    sqlite_house.broker.providers["google"] = Broken()  # type: ignore[index]
+    link = sqlite_house.client().begin("google_contacts")
+    answer = browser.post(link, {"decision": "approve", "connector": "google_contacts"})
+    assert answer.status_code == 500
+    shown = Shown(answer.text)
+    assert "not answering at the moment" in shown.text
+    assert "LOUD" not in answer.text
+    assert answer.headers["X-Request-Id"] in shown.text
 
 
 # --- headers -------------------------------------------------------------------------------------------------
