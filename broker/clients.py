@@ -8,6 +8,7 @@ from typing import Any
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from sqlalchemy import func, or_, select, update
+from sqlalchemy.orm import Session
 
 from broker import audit, strict_json
 from broker.db import Database, insert_if_missing
@@ -41,6 +42,8 @@ class Caller:
     tenants: frozenset[str]
     connectors: frozenset[str]
     return_urls: frozenset[str]
+    token_hash: bytes | None = None
+    """Of the token it came with; None for a client that came with its secret."""
 
     def require(self, scope: str) -> None:
         """Raises `Forbidden`, naming the scope."""
@@ -260,7 +263,22 @@ def caller(database: Database, now: datetime, token: str) -> Caller | None:
         tenants=frozenset(tenants),
         connectors=frozenset(connectors),
         return_urls=frozenset(return_urls),
+        token_hash=digest(token),
     )
+
+
+def still_stands(session: Session, caller: Caller) -> bool:
+    """Whether the token that the caller came with was not revoked since, nor its client disabled. A token that expires
+    in the middle of a request does not end it."""
+    if caller.token_hash is None:
+        return True
+    query = select(AccessToken.client_id).join(Client, Client.id == AccessToken.client_id)
+    valid = (
+        AccessToken.token_hash == caller.token_hash,
+        AccessToken.revoked_at.is_(None),
+        Client.disabled_at.is_(None),
+    )
+    return session.scalar(query.where(*valid)) is not None
 
 
 def revoke_token(database: Database, now: datetime, client_id: str, token: str) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from broker.clients import Caller
+from broker.clients import Caller, still_stands
 from broker.connections.read import known_connection
 from broker.contract import Connector
 from broker.errors import (
@@ -19,6 +19,7 @@ from broker.errors import (
     InvalidRequest,
     NotGranted,
     ReconnectRequired,
+    Unauthorized,
     Unavailable,
 )
 from broker.models import Connection, Grant
@@ -44,6 +45,7 @@ class Standing:
     connection: Connection
     grant: Grant
     connector: Connector
+    caller: Caller
     read_at: float
 
     def is_recent(self) -> bool:
@@ -63,7 +65,7 @@ def standing(broker: Broker, caller: Caller, connection_id: str, connector_name:
         grant = _grant(session, connection, connector_name)
     if error := state_error(connection):
         raise error
-    return Standing(connection, grant, connector, read_at)
+    return Standing(connection, grant, connector, caller, read_at)
 
 
 def recent(broker: Broker, earlier: Standing) -> Standing:
@@ -94,7 +96,7 @@ def unless_shredded(broker: Broker, standing: Standing) -> Iterator[None]:
 
 
 def again(broker: Broker, earlier: Standing) -> Standing:
-    """The same right, read anew. Raises when the connection or this very grant was ended since.
+    """The same right, read anew. Raises when the connection, this very grant or the caller's token was ended since.
 
     `Unavailable` where the user connected again meanwhile: the newer grant may allow less, and a new request will tell.
     """
@@ -103,12 +105,14 @@ def again(broker: Broker, earlier: Standing) -> Standing:
         connection = session.get(Connection, earlier.connection.id)
         if connection is None:
             raise ConnectionRevoked("The connection was revoked.")
+        if not still_stands(session, earlier.caller):
+            raise Unauthorized("The access token was revoked meanwhile.")
         if error := state_error(connection):
             raise error
         grant = _grant(session, connection, earlier.connector.name)
     if grant.id != earlier.grant.id:
         raise Unavailable("The user has just connected again. Repeat the request.")
-    return Standing(connection, grant, earlier.connector, read_at)
+    return Standing(connection, grant, earlier.connector, earlier.caller, read_at)
 
 
 def _grant(session: Session, connection: Connection, connector_name: str) -> Grant:

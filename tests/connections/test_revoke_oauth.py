@@ -5,6 +5,7 @@ caller may end ends. docs/facts/security.md STD-26 … STD-32.
 import time
 from base64 import b64encode
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +16,7 @@ from sqlalchemy import event
 from broker.connections import use
 from tests.connections.test_revoke import code, disk_is_full, of_kios
 from tests.house import House, SalesApp
+from tests.processes import wait_until
 
 HINTS = ["access_token", "refresh_token", "connection", "%00", ""]
 
@@ -68,6 +70,20 @@ def test_a_client_ends_its_own_access_token(house: House, app: SalesApp) -> None
     assert code(app.call("GET", "/v1/connections")) == (401, "unauthorized")
     assert works(other)
     assert is_success(revoke(app, app.bearer))
+
+
+def test_a_request_under_way_gives_no_data_once_its_access_token_was_revoked(sqlite_house: House) -> None:
+    """I2, STD-28: a stolen job is stopped at once, and not at its next call. Other tokens of the client go on."""
+    app = sqlite_house.client()
+    connection, other = app.connect()["id"], SalesApp(app.url, app.client_id, app.client_secret)
+    assert other.bearer
+    sqlite_house.google.quirk(delay={"/v1/people": 1.0})
+    with ThreadPoolExecutor(2) as jobs:
+        stolen, honest = jobs.submit(app.records, connection), jobs.submit(other.records, connection)
+        wait_until(lambda: len(sqlite_house.google.requests("/v1/people")) == 2, "both readings")
+        assert is_success(revoke(app, app.bearer))
+        assert code(stolen.result()) == (401, "unauthorized")
+        assert honest.result().status_code == 200
 
 
 def test_another_clients_access_token_is_not_touched(sqlite_house: House) -> None:
