@@ -1,78 +1,24 @@
-"""`broker demo`: the whole job on a sandbox, each step shown with what it took. Nothing outside loopback is touched.
+"""The walk: what a sales app, its user and a sync job do, in order."""
 
-It starts three real processes (sandbox, migrations, server with worker) on SQLite in a temporary folder and then
-does what a sales app, its user's browser and a sync job do, over HTTP.
-"""
-
-import contextlib
-import html.parser
-import http.cookiejar
 import json
-import os
-import socket
-import subprocess
-import sys
-import tempfile
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.console import Console
 
-START = 30.0
-"""Seconds for a process to answer."""
+from broker.demo.http import Answer, Browser, hidden_fields, query_of, send
+from broker.demo.site import START, TENANT, Site, StepFailed, run_broker
+
 ANI = "108204268033311374519"
 """An account of the sandbox."""
 RETURN_URL = "http://127.0.0.1:9/return"
-TENANT, SUBJECT = "demo", "ani"
+SUBJECT = "ani"
 
 
-class StepFailed(Exception):
-    """A step did not hold."""
-
-
-@dataclass
-class Site:
-    """Where the processes of one demo listen, and their environment."""
-
-    folder: Path
-    broker: str
-    sandbox: str
-    environ: dict[str, str]
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: Mapping[str, str]
-    text: str
-
-    def json(self) -> Any:  # noqa: ANN401 - any JSON
-        return json.loads(self.text)
-
-
-def run(*, once: bool) -> int:
-    """Exit status 0 only if every step held."""
-    console = Console(highlight=False)
-    with tempfile.TemporaryDirectory(prefix="broker-demo-") as folder, _site(Path(folder)) as site:
-        try:
-            console.print("[bold]Third-party integration broker: the whole job, on a sandbox[/bold]\n")
-            salesapp = _Walk(site, console).walk()
-        except (StepFailed, urllib.error.URLError) as error:
-            console.print(f"  [red]✗ {error}[/red]")
-            return 1
-        if not once:
-            _stay(site, console, salesapp)
-    return 0
-
-
-class _Walk:
+class Walk:
     """What a sales app, its user and a sync job do, in order."""
 
     def __init__(self, site: Site, console: Console) -> None:
@@ -148,10 +94,10 @@ class _Walk:
         )
         _expect(sent.status == 303, "the browser was sent to Google", sent)
         google = sent.headers["location"]
-        asked = _query(google)["scope"].split()
+        asked = query_of(google)["scope"].split()
         ticked = [scope for scope in asked if "calendar" not in scope]
         form = [
-            *_form(browser.get(google).text),
+            *hidden_fields(browser.get(google).text),
             ("account", ANI),
             ("decision", "allow"),
             *(("scope", s) for s in ticked),
@@ -159,7 +105,7 @@ class _Walk:
         back = browser.post(google, form)
         home = browser.get(back.headers["location"])
         _expect(home.status == 303, "the callback sends the browser home", home)
-        returned = _query(home.headers["location"])
+        returned = query_of(home.headers["location"])
         _expect(returned.get("status") == "pending", "the session is pending", home)
         return returned, "no token exists yet: the code is kept sealed, unspent"
 
@@ -237,7 +183,7 @@ class _Walk:
     def call(self, method: str, path: str, body: object = None, token: str | None = None) -> Answer:
         headers = {"Authorization": f"Bearer {token or self.token}"}
         data = json.dumps(body).encode() if body is not None else None
-        return _send(method, self.site.broker + path, data, headers | {"Content-Type": "application/json"})
+        return send(method, self.site.broker + path, data, headers | {"Content-Type": "application/json"})
 
     def _records(self, connection: str, cursor: str | None) -> Any:  # noqa: ANN401
         query = f"?cursor={cursor}" if cursor else ""
@@ -247,177 +193,19 @@ class _Walk:
 
     def _token(self, client: Mapping[str, str]) -> str:
         form = urllib.parse.urlencode({"grant_type": "client_credentials", **client}).encode()
-        answer = _send("POST", f"{self.site.broker}/oauth/token", form, {})
+        answer = send("POST", f"{self.site.broker}/oauth/token", form, {})
         _expect(answer.status == 200, "a token is issued", answer)
         return str(answer.json()["access_token"])
 
     def _add_client(self, name: str, scopes: list[str], connectors: list[str]) -> dict[str, str]:
         options = [f"--scope={scope}" for scope in scopes] + [f"--connector={connector}" for connector in connectors]
         urls = [f"--return-url={RETURN_URL}", f"--return-url={self.site.environ['DEMO_SALESAPP']}/return"]
-        printed = _broker(self.site, "clients", "add", name, f"--tenant={TENANT}", *options, *urls, "--json")
+        printed = run_broker(self.site, "clients", "add", name, f"--tenant={TENANT}", *options, *urls, "--json")
         client: dict[str, str] = json.loads(printed)
         return client
-
-
-class Browser:
-    """A browser without script: keeps cookies, shows each redirect instead of following it."""
-
-    def __init__(self) -> None:
-        self.cookies = http.cookiejar.CookieJar()
-
-    def get(self, url: str) -> Answer:
-        return self._open(urllib.request.Request(url))  # noqa: S310 - loopback
-
-    def post(self, url: str, form: list[tuple[str, str]]) -> Answer:
-        return self._open(urllib.request.Request(url, data=urllib.parse.urlencode(form).encode()))  # noqa: S310
-
-    def _open(self, request: urllib.request.Request) -> Answer:
-        opener = urllib.request.build_opener(_NoRedirect, urllib.request.HTTPCookieProcessor(self.cookies))
-        return _opened(lambda: opener.open(request, timeout=30))
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: object, **__: object) -> None:
-        return None
-
-
-class _Hidden(html.parser.HTMLParser):
-    """The hidden fields of a page's form."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.fields: list[tuple[str, str]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        if tag == "input" and given.get("type") == "hidden" and given.get("name"):
-            self.fields.append((str(given["name"]), given.get("value") or ""))
-
-
-def _form(page: str) -> list[tuple[str, str]]:
-    parser = _Hidden()
-    parser.feed(page)
-    return parser.fields
-
-
-def _query(url: str) -> dict[str, str]:
-    return dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(url).query))
-
-
-def _send(method: str, url: str, data: bytes | None, headers: dict[str, str]) -> Answer:
-    request = urllib.request.Request(url, data=data, method=method, headers=headers)  # noqa: S310 - loopback
-    opener = urllib.request.build_opener(_NoRedirect)
-    return _opened(lambda: opener.open(request, timeout=60))
-
-
-def _opened(open_it: Callable[[], Any]) -> Answer:
-    try:
-        with open_it() as response:
-            status, headers, content = response.status, response.headers, response.read()
-    except urllib.error.HTTPError as error:
-        status, headers, content = error.code, error.headers, error.read()
-    return Answer(status, {name.lower(): value for name, value in headers.items()}, content.decode())
 
 
 def _expect(held: bool, what: str, answer: Answer | None) -> None:
     if not held:
         seen = f" (got {answer.status}: {answer.text[:300]})" if answer else ""
         raise StepFailed(f"did not hold: {what}{seen}")
-
-
-# --- processes -----------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _site(folder: Path) -> Iterator[Site]:
-    ports = _free_ports(3)
-    broker, sandbox, salesapp = (f"http://127.0.0.1:{port}" for port in ports)
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("BROKER_")} | {
-        "BROKER_ENV": "development",
-        "BROKER_DATABASE_URL": f"sqlite:///{folder / 'broker.db'}",
-        "BROKER_KEYS": f"file:{folder / 'keys'}",
-        "BROKER_PUBLIC_URL": broker,
-        "BROKER_GOOGLE_CLIENT_ID": "demo-client.apps.googleusercontent.com",
-        "BROKER_GOOGLE_CLIENT_SECRET": "demo-secret",
-        "BROKER_ORIGINS": _origins(sandbox),
-        "DEMO_SALESAPP": salesapp,
-    }
-    site = Site(folder, broker, sandbox, environ)
-    try:
-        _spawn(site, "sandbox", "--port", str(ports[1]))
-        _broker(site, "keys", "generate")
-        _broker(site, "db", "upgrade")
-        _spawn(site, "serve", "--workers", "2")
-        _await(f"{sandbox}/_sandbox/state")
-        _await(f"{broker}/readyz")
-        yield site
-    finally:
-        for process in reversed(site.processes):
-            process.terminate()
-        for process in site.processes:
-            process.wait()
-
-
-def _origins(sandbox: str) -> str:
-    from broker.sandbox.serve import origins
-
-    return origins(sandbox)
-
-
-def _command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "broker.cli", *arguments]
-
-
-def _broker(site: Site, *arguments: str) -> str:
-    done = subprocess.run(  # noqa: S603 - our own command
-        _command(*arguments), env=site.environ, cwd=site.folder, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise StepFailed(f"broker {arguments[0]} failed: {done.stderr.strip()}")
-    return done.stdout
-
-
-def _spawn(site: Site, *arguments: str) -> None:
-    log = (site.folder / f"{arguments[0]}.log").open("wb")
-    with log:
-        process = subprocess.Popen(  # noqa: S603 - our own command
-            _command(*arguments), env=site.environ, cwd=site.folder, stdout=log, stderr=log
-        )
-    site.processes.append(process)
-
-
-def _await(url: str) -> None:
-    deadline = time.monotonic() + START
-    while True:
-        try:
-            if _send("GET", url, None, {}).status == 200:
-                return
-        except (urllib.error.URLError, ConnectionError):
-            pass
-        if time.monotonic() > deadline:
-            raise StepFailed(f"nothing answers at {url}")
-        time.sleep(0.05)
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for opened in sockets:
-        opened.bind(("127.0.0.1", 0))
-    ports = [int(opened.getsockname()[1]) for opened in sockets]
-    for opened in sockets:
-        opened.close()
-    return ports
-
-
-def _stay(site: Site, console: Console, client: Mapping[str, str]) -> None:
-    """Leave it running, with a small sales app to click through."""
-    from werkzeug.serving import make_server
-
-    from broker.sandbox.salesapp import create_salesapp
-
-    address = site.environ["DEMO_SALESAPP"]
-    app = create_salesapp(site.broker, client["client_id"], client["client_secret"], tenant=TENANT, public_url=address)
-    server = make_server("127.0.0.1", int(address.rsplit(":", 1)[1]), app, threaded=True)
-    console.print(f"\nTry it in a browser: [bold]{address}[/bold]   (Ctrl-C ends it)")
-    with contextlib.suppress(KeyboardInterrupt):
-        server.serve_forever()
