@@ -7,7 +7,8 @@ from broker.connections.tokens import open_token
 from broker.models import Connection
 from tests.house import Browser, Clock, House, SalesApp, query
 
-PROFILE = "openid_profile"
+PROFILE, CALENDAR = "openid_profile", "google_calendar"
+"""What is connected at an OpenID provider, and at Google."""
 
 
 class Peer(Protocol):
@@ -19,7 +20,8 @@ class Peer(Protocol):
 
 def departure(app: SalesApp, browser: Browser, provider: str, **members: Any) -> str:
     """Through the consent page here; the address at the provider."""
-    return browser.approve(app.begin(PROFILE, provider=provider, **members), [PROFILE])
+    connector = CALENDAR if provider == "google" else PROFILE
+    return browser.approve(app.begin(connector, provider=provider, **members), [connector])
 
 
 def pending(app: SalesApp, peer: Peer, provider: str = "nano", **how: Any) -> dict[str, str]:

@@ -6,6 +6,9 @@ import pytest
 
 from broker.sandbox.serve import origins
 from tests.house import Google, House
+from tests.peers.certified import Certified
+from tests.peers.certified import certified as certified_provider
+from tests.peers.emulated import Emulated
 from tests.peers.nano import Nano
 from tests.peers.nano import nano as made
 from tests.processes import Processes
@@ -59,3 +62,20 @@ def house(build: Callable[..., House], sqlite_url: str, google: Google, nano: Na
     """A broker that knows both."""
     origin_map = f"{origins(google.url)},{NAMED}={named.url}"
     return build(sqlite_url, **nano.environ(), **named.environ("named"), BROKER_ORIGINS=origin_map)
+
+
+@pytest.fixture(scope="session")
+def certified(_peers: Processes) -> Certified:
+    started = certified_provider(_peers)
+    started.process.wait_until(lambda: started.process.said().count("http://") > 0, "its address")
+    return started
+
+
+@pytest.fixture
+def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
+    """In Google's place, not started yet."""
+    processes = Processes(tmp_path_factory.mktemp("emulated"))
+    try:
+        yield Emulated(processes)
+    finally:
+        processes.end()
