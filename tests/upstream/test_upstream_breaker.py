@@ -94,6 +94,18 @@ def test_an_hour_of_outage_costs_a_probe_a_minute_and_ends_with_the_first_succes
     assert [get(broken).status for _ in range(3)] == [200] * 3
 
 
+def test_the_next_outage_begins_with_a_short_pause_again(peer: Peer, broken: Upstream, clock: Clock) -> None:
+    """REL-58"""
+    peer.usual = says(503, {})
+    for pause in (2, 4):
+        clock.ahead += pause
+        assert get(broken).status == 503
+    peer.will(says(200, {}))
+    clock.ahead += 8
+    assert [get(broken).status for _ in range(11)] == [200] + [503] * 10
+    assert fails(broken).members["retry_after"] == 2
+
+
 def test_silence_counts_as_failure(peer: Peer, make: Make) -> None:
     """REL-43, REL-58"""
     peer.usual = Talk.hold

@@ -216,7 +216,17 @@ def test_an_unsound_document_from_the_token_endpoint_is_no_answer(
     assert failure(way, upstream).retryable
 
 
-LIFETIMES = [(None, None), (0, 0), (-1, 0), (1, 1), ("3600", 3600), (1e12, 31_536_000), (59.9, 59), ("soon", None)]
+LIFETIMES = [
+    (None, None),
+    (0, 0),
+    (-1, 0),
+    (1, 1),
+    ("3600", 3600),
+    (1e12, 31_536_000),
+    (59.9, 59),
+    ("soon", None),
+    ([60], None),
+]
 
 
 @pytest.mark.parametrize(("said", "seconds"), LIFETIMES)
@@ -287,7 +297,8 @@ def test_the_providers_clock_does_not_count(peer: Peer, upstream: Upstream, hour
 
 @pytest.mark.parametrize("way", [exchange, refresh])
 def test_a_provider_may_have_a_form_of_its_own(peer: Peer, upstream: Upstream, way: Way) -> None:
-    peer.usual = says(200, {"data": [{"access_token": "ACCESS-2", "permissions": "a,b"}]})
+    """It is read by us alone: the library would stumble over such a scope."""
+    peer.usual = says(200, {"data": [{"access_token": "ACCESS-2", "permissions": "a,b"}], "scope": 17})
 
     def departure(members: Any) -> dict[str, Any]:
         (inner,) = members["data"]
