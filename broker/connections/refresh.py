@@ -134,7 +134,9 @@ def _refresh(broker: Broker, row: Connection, lease: _Lease) -> None:
         )
         _check_account(broker, row, provider, endpoints, answer)
     except TokenRefused as refusal:
-        raise _refused(broker, row, lease, refusal) from None
+        if error := _refused(broker, row, lease, refusal):
+            raise error from None
+        return
     except BrokerError:
         _release(broker, row, lease)
         raise
@@ -183,14 +185,19 @@ def _store(broker: Broker, row: Connection, lease: _Lease, provider: Provider, a
         _end_lease(current)
 
 
-def _refused(broker: Broker, row: Connection, lease: _Lease, refusal: TokenRefused) -> BrokerError:
-    """Only `invalid_grant` ends a connection; it is committed before anybody hears of it (§5.2.3, STD-23)."""
+def _refused(broker: Broker, row: Connection, lease: _Lease, refusal: TokenRefused) -> BrokerError | None:
+    """Only `invalid_grant` ends a connection; it is committed before anybody hears of it (§5.2.3, STD-23).
+
+    None where the token that was refused is no longer the connection's: nothing is condemned (F10).
+    """
     final = refusal.error == "invalid_grant"
     with broker.database.write() as session:
-        if current := _held(session, row, lease):
-            _end_lease(current)
-            if final:
-                _needs_reconnect(session, current)
+        current = _held(session, row, lease)
+        if current is None:
+            return None
+        _end_lease(current)
+        if final:
+            _needs_reconnect(session, current)
     if final:
         return ReconnectRequired("The provider no longer honours this connection. Send the user to connect again.")
     return ProviderUnavailable(f"The provider refused the refresh ({refusal.error}).", retryable=False)

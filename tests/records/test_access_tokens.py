@@ -1,7 +1,8 @@
 """Access tokens: kept fresh while used, one refresh for all who wait, and what a refresh may change (I3)."""
 
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -320,6 +321,67 @@ def test_a_refresh_with_a_forged_id_token_is_not_stored(
     later(desk, hours=2)
     is_problem(desk.records(connection["id"]), 502, "provider_unavailable")
     assert stored(sqlite_house, connection, "access_token") == before
+
+
+# --- what happens meanwhile ----------------------------------------------------------------------------------
+
+
+def in_flight(
+    desk: SalesApp, connection: dict[str, Any], connector: str = "google_contacts"
+) -> Future[requests.Response]:
+    """A read under way; the provider was told to take its time."""
+    pool = ThreadPoolExecutor(1)
+    reading = pool.submit(replace(desk, http=requests.Session()).records, connection["id"], connector)
+    pool.shutdown(wait=False)
+    time.sleep(0.4)
+    return reading
+
+
+def test_a_refusal_that_comes_after_a_reconnect_condemns_nothing(desk: SalesApp, google: Google, later: Later):
+    """Only the token that failed is dead, and it is the connection's no more (docs/facts/google.md F10)."""
+    connection = desk.connect("google_contacts")
+    later(desk, hours=2)
+    refused = {"error": "invalid_grant", "grant_type": "refresh_token", "times": 1}
+    google.quirk(token_error=refused, delay={"/token": {"value": 1.2, "times": 1}})
+    reading = in_flight(desk, connection)
+    assert desk.connect("google_calendar")["id"] == connection["id"]
+    assert reading.result().status_code == 200
+    assert desk.connection(connection["id"])["state"] == "active"
+
+
+def test_a_reconnect_in_the_middle_of_a_read_is_told_as_something_to_repeat(desk: SalesApp, google: Google):
+    """The newer grant may allow less than the one that the request began with."""
+    connection = desk.connect("google_contacts")
+    google.quirk(delay={"/v1/people": {"value": 1.2, "times": 1}})
+    reading = in_flight(desk, connection)
+    desk.connect("google_contacts")
+    problem = is_problem(reading.result(), 503, "unavailable")
+    assert problem["retryable"] is True
+    reads(desk, connection)
+
+
+def test_a_connector_withdrawn_in_the_middle_of_a_read_gives_nothing(desk: SalesApp, google: Google):
+    connection = desk.connect()
+    google.quirk(delay={"/v1/people": {"value": 1.0, "times": 1}})
+    reading = in_flight(desk, connection)
+    assert desk.withdraw(connection["id"], "google_contacts").status_code == 200
+    is_problem(reading.result(), 403, "grant_withdrawn")
+
+
+def test_a_connection_revoked_in_the_middle_of_a_refresh_leaves_no_live_token(
+    sqlite_house: House, desk: SalesApp, google: Google, later: Later
+):
+    """REL-31: what the refresh brings is the provider's to end, and it is told so."""
+    connection = desk.connect()
+    google.quirk(rotate_refresh_tokens=True)
+    later(desk, hours=2)
+    google.quirk(delay={"/token": {"value": 1.5, "times": 1}})
+    assert desk.bearer
+    reading = in_flight(desk, connection)
+    assert desk.revoke(connection["id"]).status_code in (200, 202)
+    is_problem(reading.result(), 410, "connection_revoked")
+    sqlite_house.work()
+    assert google.live_tokens() == 0
 
 
 # --- what is stored ------------------------------------------------------------------------------------------

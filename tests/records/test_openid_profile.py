@@ -50,6 +50,19 @@ def test_a_claim_whose_scope_was_not_granted_is_withheld_though_the_provider_sen
     assert "name" not in body["records"][0]
 
 
+def test_without_a_refresh_token_a_connection_lasts_as_long_as_its_access_token(
+    job: SalesApp, google: Google, later: Callable[..., None]
+):
+    google.quirk(short_scopes=True)
+    connection = job.connect("openid_profile", provider="idp")
+    later(job, seconds=3599 - 30)
+    assert job.records(connection["id"], "openid_profile").status_code == 200
+    later(job, seconds=60)
+    for _ in range(2):
+        assert job.records(connection["id"], "openid_profile").json()["code"] == "reconnect_required"
+    assert job.connection(connection["id"])["state"] == "reconnect_required"
+
+
 def test_userinfo_of_another_subject_is_not_passed_on(sqlite_house: House, connection: dict[str, Any]):
     """OpenID Connect Core §5.3.2: it must be the id_token's."""
     broker, everything = sqlite_house.broker, frozenset({"*"})
