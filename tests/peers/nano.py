@@ -135,6 +135,7 @@ def nano(processes: Processes, name: str, *, issuer: str | None = None) -> Nano:
         "server": {"host": "127.0.0.1", "port": port},
         "security_profile": "oauth21",
         "oauth": {"issuer": issuer or url, "clients": [client]},
+        "jwt": {"keys_dir": str(folder / "keys")},
     }
     people = {name: {"password": PASSWORD, "email": f"{name}@example.com"} for name in PEOPLE}
     # JSON is YAML too.
