@@ -20,7 +20,7 @@ from broker.models import Connection, ConnectionKey, TenantKey
 from broker.vault import WRAPPED_BY, KeyRing, Vault
 from tests.vault.load import FORK, at_work, furnish, opens
 
-TENANTS = 200
+TENANTS = 120
 
 
 @pytest.fixture
