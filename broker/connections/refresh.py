@@ -4,6 +4,7 @@ A lease row, a fence that rises with every lease, and a compare-and-set at the e
 the provider is called. docs/facts/security.md §5.2.
 """
 
+import logging
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,6 +23,8 @@ from broker.providers.base import Endpoints, Provider
 from broker.runtime import Broker
 from broker.secret import Secret
 from broker.upstream import TokenAnswer, TokenRefused
+
+log = logging.getLogger("broker.connections")
 
 POLL = 0.05
 LEASE_MARGIN = 5.0
@@ -45,6 +48,8 @@ class Token:
 class _Lease:
     fence: int
     refresh_token: Secret
+    ambiguous: bool
+    """An earlier holder called the provider, perhaps, and never stored the answer."""
 
 
 def access_token(broker: Broker, standing: Standing, *, until: float, refused: int | None = None) -> Token:
@@ -105,6 +110,7 @@ def _lease(broker: Broker, row: Connection) -> _Lease | None:
         .returning(Connection.fence)
     )
     with broker.database.write() as session:
+        ambiguous = session.scalar(select(Connection.refresh_inflight).where(Connection.id == row.id).with_for_update())
         fence = session.scalar(statement)
         if fence is None:
             return None
@@ -116,7 +122,7 @@ def _lease(broker: Broker, row: Connection) -> _Lease | None:
     if token is None:
         raise ReconnectRequired("The access token ended and there is none to renew it. Connect again.")
     failpoint("refresh.leased")
-    return _Lease(fence, token)
+    return _Lease(fence, token, bool(ambiguous))
 
 
 def _refresh(broker: Broker, row: Connection, lease: _Lease) -> None:
@@ -137,8 +143,8 @@ def _refresh(broker: Broker, row: Connection, lease: _Lease) -> None:
         if error := _refused(broker, row, lease, refusal):
             raise error from None
         return
-    except BrokerError:
-        _release(broker, row, lease)
+    except BrokerError as error:
+        _release(broker, row, lease, sent=getattr(error, "sent", True))
         raise
     failpoint("refresh.answered")
     _store(broker, row, lease, provider, answer)
@@ -197,16 +203,19 @@ def _refused(broker: Broker, row: Connection, lease: _Lease, refusal: TokenRefus
             return None
         _end_lease(current)
         if final:
-            _needs_reconnect(session, current)
+            _needs_reconnect(session, current, ambiguous=lease.ambiguous)
+    if final and lease.ambiguous:
+        log.warning("a refresh of connection %s was interrupted before, and its token is now refused", row.id)
     if final:
         return ReconnectRequired("The provider no longer honours this connection. Send the user to connect again.")
     return ProviderUnavailable(f"The provider refused the refresh ({refusal.error}).", retryable=False)
 
 
-def _release(broker: Broker, row: Connection, lease: _Lease) -> None:
+def _release(broker: Broker, row: Connection, lease: _Lease, *, sent: bool) -> None:
+    """What may have reached the provider stays marked until an answer is stored."""
     with broker.database.write() as session:
         if current := _held(session, row, lease):
-            _end_lease(current)
+            current.lease_until, current.refresh_inflight = None, sent or lease.ambiguous
 
 
 def _held(session: Session, row: Connection, lease: _Lease) -> Connection | None:
@@ -221,6 +230,7 @@ def _end_lease(row: Connection) -> None:
     row.lease_until, row.refresh_inflight = None, False
 
 
-def _needs_reconnect(session: Session, row: Connection) -> None:
+def _needs_reconnect(session: Session, row: Connection, *, ambiguous: bool = False) -> None:
+    """`ambiguous`: an earlier refresh never got its answer, so the provider may have spent the token then (REL-07)."""
     row.state, row.access_token, row.fresh_until = "reconnect_required", None, None
-    noted(session, row, "connection.reconnect_required", actor="provider")
+    noted(session, row, "connection.reconnect_required", actor="provider", ambiguous_refresh=ambiguous or None)
