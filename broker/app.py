@@ -2,6 +2,7 @@
 
 import logging
 import os
+import resource
 from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -45,6 +46,7 @@ def assemble(environ: Mapping[str, str], *, clock: Clock = utc_now) -> Broker:
     connectors = load_connectors()
     _check_connectors(connectors, [*built_in.values(), OpenIDProvider("openid")])
     failpoint.arm(settings.failpoints)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))  # CRY-16: keys in memory
     for url in (settings.database_url, settings.keystore_url):
         _make_folder(url)
     database = Database(settings.database_url, keystore=settings.keystore_url)

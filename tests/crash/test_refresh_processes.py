@@ -1,4 +1,4 @@
-"""Refreshing by several hosts and processes at once, killed, stopped, raced by a revocation (I3, I5; REL-07, 20…22, 31).
+"""Refreshing by several hosts and processes at once, killed, stopped, raced by a revocation (I3, I5; REL-07, REL-20).
 
 The fake Google rotates refresh tokens here and ends the whole family at the reuse of a spent one, as the strictest
 providers do: so a second refresh with the same token would not go unnoticed (docs/facts/security.md §5.2).
