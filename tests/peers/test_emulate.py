@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.house import CALENDAR_LIST, EVENTS, Browser, Clock, House, SalesApp, query
+from tests.house import AUTH, CALENDAR_LIST, EVENTS, Browser, Clock, House, SalesApp, query
 from tests.peers.acts import CALENDAR, connect, departure, later, pending, tokens, with_query
 from tests.peers.emulated import ANI, BUDI, Emulated
 from tests.peers.emulated import EVENTS as TITLES
@@ -58,8 +58,10 @@ def test_a_calendar_that_was_not_granted_is_not_connected_though_the_server_woul
     assert EVENTS in answer.json()["missing_scopes"]
 
 
-def test_an_optional_scope_may_be_left_out(app: SalesApp, emulated: Emulated):
+def test_an_optional_scope_may_be_left_out_and_a_short_name_counts(app: SalesApp, emulated: Emulated):
+    """It repeats the names that it was asked with."""
     connection = connect(app, emulated, "google", scope=f"openid email {EVENTS}")
+    assert connection["scopes"] == sorted([EVENTS, f"{AUTH}userinfo.email", "openid"])
     assert connection["grants"][0]["scopes"] == [EVENTS]
     assert len(calendar(app, connection)["records"]) == len(TITLES)
 
