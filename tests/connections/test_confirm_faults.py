@@ -112,6 +112,19 @@ def test_slow_answers_one_after_the_other_stay_within_the_deadline(build, sqlite
     assert took < 3
 
 
+def test_what_can_be_left_out_is_not_asked_for_when_time_is_short(build, sqlite_url: str, google: Google) -> None:
+    """G-11: nothing is begun that could outlast the deadline. The calendars are not listed; the primary one does."""
+    house: House = build(sqlite_url, BROKER_PROVIDER_DEADLINE="0.9", BROKER_REQUEST_DEADLINE="2")
+    app = house.client()
+    returned = app.pending(CALENDAR)
+    google.quirk(delay={"/token": 0.4})
+    answer = app.confirm(returned)
+    google.quirk(delay=None)
+    assert answer.status_code == 200
+    assert google.requests(CALENDARS) == []
+    assert [asset["id"] for asset in answer.json()["connection"]["grants"][0]["assets"]] == ["primary"]
+
+
 # --- ourselves -----------------------------------------------------------------------------------------------
 
 

@@ -246,6 +246,8 @@ def test_an_extension_that_nobody_here_knows(identity: Identity, issuer: Issuer)
 def test_an_algorithm_that_is_not_on_the_list(identity: Identity, issuer: Issuer) -> None:
     for alg in ("RS512", "PS256", "ES256"):
         _refused(identity, _signed(issuer, {"alg": alg, "kid": "r1"}))
+    for alg in ("RS384", "RS512", "PS256"):
+        _refused(identity, jwt.encode({"alg": alg, "kid": "r1"}, issuer.claims(), issuer.rsa, algorithms=[alg]))
 
 
 def test_a_key_of_another_kind_under_the_id(identity: Identity, issuer: Issuer) -> None:

@@ -222,6 +222,21 @@ def test_a_pending_reconnect_ends_with_the_connection_it_renews(app: SalesApp, g
     assert app.records(connection).status_code == 410
 
 
+def test_a_renewal_of_what_is_gone_makes_nothing(app: SalesApp, house: House, google: Google) -> None:
+    """Whatever ended the connection, and whether or not it thought of the sessions under way."""
+    connection = app.connect(NAME)["id"]
+    google.control("revoke", {"account": ANI})
+    returned = app.pending(NAME, connection=connection)
+    with house.broker.database.write() as session:
+        session.execute(text("UPDATE connections SET state = 'revoked', live = NULL"))
+    answer = app.confirm(returned)
+    assert (answer.status_code, answer.json()["code"]) == (410, "connection_revoked")
+    assert app.status(returned["session"]) == "failed"
+    assert [item["state"] for item in app.call("GET", "/v1/connections").json()["items"]] == ["revoked"]
+    house.work()
+    assert google.live_tokens() == 0
+
+
 def test_the_account_of_a_wrong_account_is_told(app: SalesApp, house: House, google: Google) -> None:
     """I5: its token was obtained and belongs to nobody here."""
     connection = app.connect(NAME, account=ANI)["id"]

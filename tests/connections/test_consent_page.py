@@ -1,8 +1,11 @@
 """The consent page: what it says, and that looking at it changes nothing (contract §3, 2; docs/facts/security.md
 STD-09, STD-11, STD-13, INP-51, INP-57)."""
 
+from dataclasses import asdict, fields, replace
+
 import pytest
 
+from broker.consent import consent_text
 from broker.providers.base import AuthorizationHints
 from broker.providers.google import Google as GoogleProvider
 from tests.connections.insight import rows
@@ -128,6 +131,44 @@ def test_parameters_of_the_link_change_nothing(app: SalesApp, browser: Browser) 
     address = browser.approve(added, ["google_contacts"])
     assert "evil.example" not in address
     assert EVENTS not in query(address)["scope"]
+
+
+def test_every_word_of_the_page_counts_in_its_fingerprint(house: House) -> None:
+    """docs/facts/security.md §7.2: what the user saw can be proven, to the letter."""
+    broker = house.broker
+    said = consent_text(
+        broker.provider("google"),
+        [broker.connector(name) for name in BOTH],
+        locale="en",
+        tenant_label="Toko",
+        subject_label="Ani",
+        purpose="Call back",
+    )
+    for field in fields(said):
+        value = getattr(said, field.name)
+        other = value[:-1] if isinstance(value, tuple) else f"{value}." if isinstance(value, str) else not value
+        assert replace(said, **{field.name: other}).fingerprint() != said.fingerprint(), field.name
+    for field in fields(said.connectors[0]):
+        changed = replace(said.connectors[0], **{field.name: "other"})
+        other_text = replace(said, connectors=(changed, *said.connectors[1:]))
+        assert other_text.fingerprint() != said.fingerprint(), field.name
+    assert replace(said).fingerprint() == said.fingerprint()
+
+
+def test_the_page_says_what_the_fingerprint_is_of(app: SalesApp, house: House, browser: Browser) -> None:
+    """Every text of the value stands on the page."""
+    broker = house.broker
+    labels = {"tenant_label": "Toko", "subject_label": "Ani", "purpose": "Call back"}
+    connectors = [broker.connector(name) for name in BOTH]
+    said = consent_text(broker.provider("google"), connectors, locale="en", **labels)
+    privacy = "https://toko.example/privacy"
+    shown = Shown(browser.get(app.begin(*BOTH, locale="en", privacy_url=privacy, **labels)).text)
+    texts = {name: value for name, value in asdict(said).items() if isinstance(value, str)}
+    unseen = {name for name, value in texts.items() if value not in shown.text}
+    assert unseen == {"locale", "nothing_ticked"}
+    for connector in said.connectors:
+        for value in (connector.title, connector.reads, connector.optional):
+            assert value is None or value in shown.text
 
 
 # --- looking changes nothing ---------------------------------------------------------------------------------
@@ -274,7 +315,10 @@ def test_a_form_without_one_decision_is_refused(app: SalesApp, browser: Browser,
 
 def test_a_decision_in_the_address_or_in_json_is_none(app: SalesApp, browser: Browser) -> None:
     session = app.session("google_contacts").json()
-    assert browser.post(session["url"] + "?decision=approve&connector=google_contacts").status_code == 400
+    ticked = {"connector": "google_contacts"}
+    assert browser.post(session["url"] + "?decision=approve", ticked).status_code == 400
+    assert browser.post(session["url"] + "?connector=google_contacts", {"decision": "approve"}).status_code == 400
+    assert browser.post(session["url"] + "?decision=deny").status_code == 400
     by_json = {"decision": "approve", "connector": "google_contacts"}
     assert browser.http.post(session["url"], json=by_json, allow_redirects=False, timeout=10).status_code == 400
     assert app.status(session["id"]) == "open"
