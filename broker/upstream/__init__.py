@@ -8,7 +8,7 @@ and no failure names more than the provider's host.
     answer.py   what came back: strict JSON, Retry-After
     breaker.py  leaving a failing origin alone for a while
     dial.py     names to permitted addresses, TCP, TLS
-    request.py   what may leave at all
+    request.py  what may leave at all
     wire.py     one exchange on a connection: its time and its bytes
     calls.py    a request under pins, caps and deadline
     tokens.py   judging what a token endpoint answered
