@@ -224,6 +224,48 @@ def test_a_reading_during_which_the_connection_is_shredded_is_410(house: House, 
     assert code(answer) == (410, "connection_revoked") if happened else answer.status_code == 200
 
 
+@pytest.mark.parametrize("number", range(3))
+def test_a_reading_that_is_revoked_before_its_first_write_is_refused_whole(sqlite_house: House, number: int) -> None:
+    """Also when the page was ready: once the server answered 500 then, for the check came after the status line."""
+    app, other = sqlite_house.client(), sqlite_house.client()
+    connection = app.connect()["id"]
+    with before_a_key_is_read(sqlite_house, number, lambda: other.revoke(connection)) as happened:
+        answer = app.records(connection)
+    assert happened
+    assert code(answer) == (410, "connection_revoked")
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["X-Request-Id"] == answer.json()["request_id"]
+    assert int(answer.headers["Content-Length"]) == len(answer.content)
+
+
+def test_no_data_leave_while_the_database_is_too_slow_to_say_whether_they_may(sqlite_house: House) -> None:
+    """I2: a reading of the state that took longer than L proves nothing about now."""
+    app = sqlite_house.client()
+    connection = app.connect()["id"]
+
+    def delay(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "FROM connections" in statement:
+            time.sleep(1.2 * use.RELIED_ON)
+
+    event.listen(sqlite_house.broker.database.engine, "before_cursor_execute", delay)
+    try:
+        answer = app.records(connection)
+    finally:
+        event.remove(sqlite_house.broker.database.engine, "before_cursor_execute", delay)
+    assert code(answer) == (503, "unavailable")
+    assert app.records(connection).status_code == 200
+
+
+def test_a_head_request_is_answered_without_data(sqlite_house: House) -> None:
+    app = sqlite_house.client()
+    connection = app.connect()["id"]
+    answer = app.call("HEAD", f"/v1/connections/{connection}/records/google_contacts")
+    assert (answer.status_code, answer.content) == (200, b"")
+    app.revoke(connection)
+    assert app.call("HEAD", f"/v1/connections/{connection}/records/google_contacts").status_code == 410
+
+
 @pytest.mark.parametrize("path", ["/v1/connections", "/v1/connections/{}"])
 def test_a_connection_that_is_shredded_while_it_is_shown_is_shown_without_its_account(house: House, path: str) -> None:
     app, other = house.client(), house.client()

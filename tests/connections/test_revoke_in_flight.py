@@ -12,12 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from broker.connections import use
 from tests.connections.watch import Answer, Wire, queued, reader, request, stands_still, watch
 from tests.house import SalesApp
 from tests.processes import Installation, is_paused, pause, resume, wait_until
 
 ROUNDS = int(os.environ.get("BROKER_TEST_ROUNDS", "10"))
 READERS = 8
+ANSWERS = {"", "grant_withdrawn", "connection_revoked", "unavailable"}
+"""Data, a refusal, or the database too busy to say or to count: no other is due here."""
 
 
 @pytest.fixture
@@ -33,9 +36,10 @@ def test_no_data_come_after_a_revocation_was_answered_whoever_reads_and_wherever
     """REL-30."""
     installation, chance = two_hosts, random.Random(7)
     urls = [installation.url, installation.processes.started[-1].url]
-    installation.google.quirk(delay={"/v1/people": 0.05})
     given = 0
     for number in range(ROUNDS):
+        slow = 3 * use.WAIT / 2 if number % 2 else 0.05
+        installation.google.quirk(delay={"/v1/people": slow})
         connection = installation.app().connect()["id"]
         path = f"/v1/connections/{connection}" + ("/grants/google_contacts" if number % 3 == 0 else "")
         apps = [installation.app(url=url) for url in urls]
@@ -46,7 +50,7 @@ def test_no_data_come_after_a_revocation_was_answered_whoever_reads_and_wherever
         answers = [answer for wire in readers for answer in wire.answers]
         late = [f"{answer.late} bytes, {answer.latest:.3f} s late" for answer in answers if answer.has_late_data]
         assert not late, f"round {number}: {late}"
-        assert {answer.status for answer in answers} <= {200, 403, 410}, {a.body for a in answers if a.status >= 500}
+        assert {answer.code for answer in answers} <= ANSWERS, [answer.body for answer in answers if answer.code]
         given += sum(answer.status == 200 for answer in answers)
     assert given >= ROUNDS * READERS, "nobody read anything: this proves nothing"
 
