@@ -7,7 +7,7 @@ the provider is called. docs/facts/security.md §5.2.
 import logging
 import time
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
@@ -128,6 +128,7 @@ def _lease(broker: Broker, row: Connection) -> _Lease | None:
 def _refresh(broker: Broker, row: Connection, lease: _Lease) -> None:
     provider = broker.providers[row.provider]
     app = broker.app(provider)
+    asked_at = broker.clock()
     try:
         endpoints = broker.endpoints(provider)
         answer = broker.upstream.refresh(
@@ -147,7 +148,7 @@ def _refresh(broker: Broker, row: Connection, lease: _Lease) -> None:
         _release(broker, row, lease, sent=getattr(error, "sent", True))
         raise
     failpoint("refresh.answered")
-    _store(broker, row, lease, provider, answer)
+    _store(broker, row, lease, provider, answer, asked_at)
     failpoint("refresh.stored")
 
 
@@ -166,9 +167,13 @@ def _check_account(
         raise ProviderUnavailable("The provider answered with another account's token.", retryable=False)
 
 
-def _store(broker: Broker, row: Connection, lease: _Lease, provider: Provider, answer: TokenAnswer) -> None:
-    """Compare-and-set on the fence. Who loses to a revocation owes the provider the new token's end (REL-31)."""
-    now = broker.clock()
+def _store(
+    broker: Broker, row: Connection, lease: _Lease, provider: Provider, answer: TokenAnswer, asked_at: datetime
+) -> None:
+    """Compare-and-set on the fence. Who loses to a revocation owes the provider the new token's end (REL-31).
+
+    A lifetime counts from `asked_at`: the answer may have been long on its way (REL-57).
+    """
     with broker.database.write() as session:
         current = _held(session, row, lease)
         if current is None:
@@ -187,7 +192,7 @@ def _store(broker: Broker, row: Connection, lease: _Lease, provider: Provider, a
         if granted != current.granted_scopes:
             noted(session, current, "connection.scopes_changed", actor="provider", scopes=granted)
         current.granted_scopes = granted
-        store_tokens(broker, session, current, answer, freshness(now, answer.expires_in))
+        store_tokens(broker, session, current, answer, freshness(asked_at, answer.expires_in))
         _end_lease(current)
 
 
