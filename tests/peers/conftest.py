@@ -47,14 +47,19 @@ def named(_nanos: tuple[Nano, Nano]) -> Nano:
     return _nanos[1]
 
 
+@pytest.fixture(scope="session")
+def _mortal(_peers: Processes) -> Nano:
+    return made(_peers, "mortal")
+
+
 @pytest.fixture
-def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nano]:
-    """A provider of the test's own, which may be killed."""
-    processes = Processes(tmp_path_factory.mktemp("mortal"))
-    try:
-        yield made(processes, "nano").start().wait()
-    finally:
-        processes.end()
+def mortal(_mortal: Nano) -> Iterator[Nano]:
+    """A provider that may be killed, stopped and configured anew; no other test sees it."""
+    _mortal.revive()
+    _mortal.configure(scopes_supported=None)
+    _mortal.forget()
+    yield _mortal
+    _mortal.revive()
 
 
 @pytest.fixture

@@ -49,6 +49,14 @@ class Nano:
         assert self.process
         self.process.kill()
 
+    def revive(self) -> None:
+        """Whatever was done to it, it runs and answers."""
+        if self.process is None or not self.process.is_running():
+            self.start()
+        assert self.process
+        self.process.resume()
+        self.wait()
+
     # --- what the operator of the broker and a person do ---
 
     def environ(self, name: str = "nano", **changed: str) -> dict[str, str]:
