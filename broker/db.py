@@ -158,9 +158,13 @@ def _engine(url: URL, pool_size: int, patience: float) -> Engine:
 
 def _make_private(_dialect: object, _record: object, arguments: Any, _named: object) -> None:  # noqa: ANN401
     """A new file is this user's alone, and so are the ones that SQLite puts beside it. A folder that is missing is
-    for SQLite to report."""
+    for SQLite to report.
+
+    A file that exists must not even be opened: closing it again would drop all locks that this process has on it
+    (https://sqlite.org/howtocorrupt.html §2.2), and another process would delete the log that this one writes to.
+    """
     with suppress(OSError):
-        os.close(os.open(arguments[0], os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(os.open(arguments[0], os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
