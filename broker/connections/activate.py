@@ -24,7 +24,7 @@ from broker.connections.owe import authorization
 from broker.connections.probe import probe
 from broker.connections.read import seal_account
 from broker.connections.sessions import end_session
-from broker.connections.tokens import freshness, store_tokens
+from broker.connections.tokens import freshness, set_aside, store_tokens
 from broker.errors import ConnectionRevoked, ConsentAgain, Forbidden, ProviderUnavailable, Unavailable
 from broker.models import Connection, ConnectSession, Grant
 from broker.runtime import Broker
@@ -195,6 +195,8 @@ def _update(
         state=connection.state,
     )
     seal_account(broker, session, connection, exchanged.account)
+    if not broker.provider(row.provider).one_revocation_ends_all:
+        set_aside(broker, session, connection)
     store_tokens(broker, session, connection, answer, freshness(now, answer.expires_in))
 
 

@@ -18,7 +18,7 @@ from broker import audit
 from broker.config import origin
 from broker.connections.owe import authorization, owe_telling
 from broker.connections.read import noted
-from broker.connections.tokens import open_orphan, open_token
+from broker.connections.tokens import open_orphan, open_token, set_aside
 from broker.errors import BrokerError, ProviderUnavailable, RateLimited, Unavailable
 from broker.failpoint import failpoint
 from broker.models import Connection, ConnectSession, Orphan, RevocationItem
@@ -64,7 +64,7 @@ def tell(broker: Broker, key: str, *, begin_by: float) -> datetime | None:
         _place(broker, provider, account, begin_by)
         return None
     index = bytes.fromhex(account)
-    owed = _owed(broker, app_id, index)
+    owed = _owed(broker, provider, app_id, index)
     if not isinstance(owed, _Owed):
         return owed
     failpoint("tell.counted")
@@ -95,21 +95,27 @@ def failed(broker: Broker, session: Session, key: str, error: BrokerError, *, ga
         _end_connections(broker, session, rows, "gave_up")
 
 
-def _owed(broker: Broker, app_id: str, index: bytes) -> _Owed | datetime | None:
+def _owed(broker: Broker, provider: Provider, app_id: str, index: bytes) -> _Owed | datetime | None:
     """What must be told now. Where another use holds the authorization it is settled here: None, or when to look
-    again because only a session that may be abandoned holds it."""
+    again because only a session that may be abandoned holds it. Tokens that the end of the last use does not end by
+    itself are set aside until then."""
     now = broker.clock()
     with broker.database.write() as session:
         row = authorization(session, app_id, index)
         connections = _waiting(session, app_id, index)
         orphans = session.scalars(select(Orphan).where(Orphan.app_id == app_id, Orphan.account_index == index)).all()
-        if _in_use(session, app_id, index):
+        in_use, until = _in_use(session, app_id, index), _sessions_until(session, app_id, index, now)
+        if (in_use or until) and not provider.one_revocation_ends_all:
+            for item in connections:
+                set_aside(broker, session, item)
+        if in_use:
             _end_connections(broker, session, connections, "shared")
-            _end_orphans(broker, session, orphans)
+            if provider.one_revocation_ends_all:
+                _end_orphans(broker, session, orphans)
             return None
-        if until := _sessions_until(session, app_id, index, now):
+        if until:
             _end_connections(broker, session, connections, "shared")
-            return until if orphans else None
+            return until if orphans or not provider.one_revocation_ends_all else None
         if not connections and not orphans:
             return None
         row.told_at, row.telling_until = now, now + longest(broker)

@@ -1,6 +1,7 @@
 """Sealed tokens: a connection's, and orphans that no connection holds. Stored and opened here only."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -75,23 +76,34 @@ def orphan(
 ) -> None:
     """Keep a token that no connection will hold, until a duty has told the provider (I5)."""
     row = Orphan(id=fresh_id("orp"), tenant=tenant, app_id=app_id, account_index=account_index)
-    tokens = {"access_token": answer.access_token.reveal()}
-    if answer.refresh_token:
-        tokens["refresh_token"] = answer.refresh_token.reveal()
+    tokens = {"access_token": answer.access_token, "refresh_token": answer.refresh_token}
+    _keep(broker, session, row, tokens)
+    owe_telling(session, app_id, account_index.hex() if account_index else row.id, now=row.created_at)
+
+
+def set_aside(broker: Broker, session: Session, row: Connection) -> None:
+    """Keep the tokens that a connection gives up, at a provider whose revocation ends one token alone: they are ended
+    with the account's last use, for on some providers the end of one is the end of all (I5)."""
+    tokens = {name: open_token(broker, session, row, name) for name in ("access_token", "refresh_token")}
+    if any(tokens.values()):
+        kept = Orphan(id=fresh_id("orp"), tenant=row.tenant, app_id=row.app_id, account_index=row.account_index)
+        _keep(broker, session, kept, tokens)
+
+
+def _keep(broker: Broker, session: Session, row: Orphan, tokens: Mapping[str, Secret | None]) -> None:
     key = f"orphan:{row.id}"
-    broker.vault.new_key(session, tenant=tenant, connection=key)
+    broker.vault.new_key(session, tenant=row.tenant, connection=key)
     row.token = broker.vault.seal(
         session,
-        tenant=tenant,
+        tenant=row.tenant,
         connection=key,
         column="token",
         version=0,
-        plaintext=json.dumps(tokens).encode(),
+        plaintext=json.dumps({name: token.reveal() for name, token in tokens.items() if token}).encode(),
     )
     row.created_at = broker.clock()
     session.add(row)
-    audit.note(session, "orphan.kept", tenant=tenant, orphan=row.id, provider=app_id)
-    owe_telling(session, app_id, account_index.hex() if account_index else row.id, now=row.created_at)
+    audit.note(session, "orphan.kept", tenant=row.tenant, orphan=row.id, provider=row.app_id)
 
 
 def open_orphan(broker: Broker, session: Session, row: Orphan) -> list[Secret]:

@@ -144,6 +144,37 @@ def test_what_was_refreshed_is_what_is_revoked(
     assert [nano.lives(token) for token in held] == [False, False]
 
 
+def test_tokens_that_a_reconnect_replaced_end_with_the_connection(
+    app: SalesApp, house: House, nano: Nano, connection: dict[str, Any]
+):
+    """I5: one revocation does not end all here, so what was replaced is kept until it can be ended."""
+    replaced = tokens(house, connection)
+    assert connect(app, nano)["id"] == connection["id"]
+    house.work()
+    held = tokens(house, connection)
+    assert set(held).isdisjoint(replaced)
+    app.revoke(connection["id"])
+    house.work()
+    assert [nano.lives(token) for token in (*held, *replaced)] == [False] * 4
+
+
+def test_tokens_of_a_shared_account_end_with_its_last_use(
+    app: SalesApp, house: House, nano: Nano, connection: dict[str, Any]
+):
+    """I5: the first one's outcome is `shared`, and its tokens end when the second one's do."""
+    first = tokens(house, connection)
+    colleague = house.client(subject="budi")
+    second = connect(colleague, nano)
+    receipt = app.revoke(connection["id"]).json()["revocation"]
+    house.work()
+    assert app.receipt(receipt["id"])["connections"][0]["provider_outcome"] == "shared"
+    assert profile(colleague, second)["id"] == "ani"
+    held = tokens(house, second)
+    colleague.revoke(second["id"])
+    house.work()
+    assert [nano.lives(token) for token in (*held, *first)] == [False] * 4
+
+
 def test_a_revocation_of_one_account_leaves_another_s_alone(
     app: SalesApp, house: House, nano: Nano, connection: dict[str, Any]
 ):
