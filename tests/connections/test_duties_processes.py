@@ -158,7 +158,7 @@ def test_many_workers_tell_each_account_once(workless: Installation) -> None:
     began = time.monotonic()
     workers = [workless.work("--once") for _ in range(3)]
     assert [worker.wait() for worker in workers] == [0] * 3, [worker.said() for worker in workers]
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 30
     assert told(workless) == [200] * 12
     assert {outcome(app, receipt) for receipt in receipts} == {"confirmed"}
 
