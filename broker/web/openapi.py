@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, render_template
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
@@ -29,6 +29,13 @@ OAUTH_ERROR = {
 def served() -> Response:
     """This very document, for the broker's own address."""
     return jsonify(document(the_broker().settings.public_url))
+
+
+@openapi.get("/docs")
+def shown() -> str:
+    """The same for people, without script."""
+    described = document(the_broker().settings.public_url)
+    return render_template("docs.html", locale="en", info=described["info"], paths=described["paths"])
 
 
 def document(public_url: str) -> dict[str, Any]:
@@ -150,6 +157,7 @@ def _by_hand() -> dict[str, Any]:
         "/oauth/introspect": {"post": _form("introspect_token", "What a token is worth (RFC 7662)", ("token",), facts)},
         "/.well-known/oauth-authorization-server": {"get": _fact("oauth_metadata", "RFC 8414 metadata", facts)},
         "/openapi.json": {"get": _fact("openapi", "This document", facts)},
+        "/docs": {"get": {"operationId": "docs", "summary": "This document for people", "responses": {"200": seen}}},
         "/metrics": {"get": _metrics()},
         "/healthz": {"get": _fact("alive", "Whether this process is alive", facts)},
         "/readyz": {

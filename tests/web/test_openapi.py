@@ -157,3 +157,11 @@ def _route(described: dict[str, Any], path: str) -> str:
     exact = [route for route in described["paths"] if route == path]
     fitting = [route for route in described["paths"] if re.fullmatch(re.sub(r"\{[a-z_]+\}", "[^/]+", route), path)]
     return (exact or fitting)[0]
+
+
+def test_people_are_shown_every_call_without_a_script(house: House, described: dict[str, Any]) -> None:
+    page = requests.get(f"{house.url}/docs", timeout=30)
+    assert page.status_code == 200
+    assert "<script" not in page.text
+    for path in described["paths"]:
+        assert path in page.text
