@@ -1,6 +1,6 @@
 """I2: no data after a revocation has been answered, on any worker or host, also for requests in flight.
 
-docs/facts/security.md REL-30, REL-33; docs/adr/0007. `BROKER_TEST_ROUNDS=200` makes it the long version.
+docs/facts/security.md REL-30, REL-33; docs/adr/0007. `BROKER_TEST_ROUNDS=200 BROKER_TEST_READERS=32` is the long version.
 """
 
 import os
@@ -18,7 +18,7 @@ from tests.house import SalesApp
 from tests.processes import Installation, is_paused, pause, resume, wait_until
 
 ROUNDS = int(os.environ.get("BROKER_TEST_ROUNDS", "10"))
-READERS = 8
+READERS = int(os.environ.get("BROKER_TEST_READERS", "8"))
 ANSWERS = {"", "grant_withdrawn", "connection_revoked", "unavailable"}
 """Data, a refusal, or the database too busy to say or to count: no other is due here."""
 
