@@ -1,6 +1,6 @@
 """I2: no data after a revocation has been answered, on any worker or host, also for requests in flight.
 
-docs/facts/security.md REL-30, REL-33; docs/adr/0007. `BROKER_TEST_ROUNDS=200 BROKER_TEST_READERS=32` is the long version.
+docs/facts/security.md REL-30, REL-33; docs/adr/0007. The long version: `BROKER_TEST_ROUNDS=200 BROKER_TEST_READERS=32`.
 """
 
 import os
