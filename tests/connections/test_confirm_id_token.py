@@ -42,7 +42,7 @@ def house(sqlite_house: House) -> House:
 def test_an_id_token_that_does_not_check_out_ends_the_session(
     app: SalesApp, house: House, google: Google, fault: str
 ) -> None:
-    """No connection, no second exchange, and the tokens that came along are told to the provider (I5, REL-32)."""
+    """No connection, no second exchange, and the tokens that came along are told to the provider (I5, G-5)."""
     google.quirk(bad_id_token=fault)
     returned = app.pending()
     first = app.confirm(returned)
