@@ -37,17 +37,20 @@ class Guarded(Response):
         return stream_with_context(self._written(environ, start_response))
 
     def _written(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterator[bytes]:
+        length = len(self._document) if environ["REQUEST_METHOD"] != "HEAD" else 0
+        if length > CHUNK and "gunicorn.socket" in environ:
+            environ["gunicorn.socket"].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, CHUNK)
+        headers = self.get_wsgi_headers(environ).to_wsgi_list()
         try:
             standing = use.recent(self._broker, self._standing)
         except BrokerError as error:
             yield from self._refusal(error)(environ, start_response)
             return
-        start_response(self.status, self.get_wsgi_headers(environ).to_wsgi_list())
-        length = len(self._document) if environ["REQUEST_METHOD"] != "HEAD" else 0
-        if length > CHUNK and "gunicorn.socket" in environ:
-            environ["gunicorn.socket"].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, CHUNK)
+        # The first write rests on this check: a second one that failed here would be the server's own bare 500.
+        start_response(self.status, headers)
         for start in range(0, length, CHUNK):
-            standing = use.recent(self._broker, standing)
+            if start:
+                standing = use.recent(self._broker, standing)
             failpoint("write.checked")
             yield self._document[start : start + CHUNK]
 

@@ -146,10 +146,10 @@ SLOW: dict[str, Script] = {
 def test_a_slow_answer_ends_by_the_deadline(peer: Peer, make: Make, ask: Ask, script: Script) -> None:
     """REL-43, REL-44: a deadline for all of it, not for each read."""
     peer.will(script)
-    upstream = make(peer, deadline=0.2)
+    upstream = make(peer, deadline=0.8)
     began = time.monotonic()
     error = failure(ask, upstream)
-    assert time.monotonic() - began < 3.0, "each of these goes on for 10 s and more"
+    assert time.monotonic() - began < 4.0, "each of these goes on for 10 s and more"
     assert (error.status, error.retryable, error.sent) == (504, True, True)
 
 
