@@ -94,7 +94,7 @@ def test_what_is_no_answer_is_a_typed_failure_and_not_repeated(
 @pytest.mark.parametrize("script", [resets, holds], ids=["reset", "silence"])
 def test_a_request_that_left_is_reported_as_sent(peer: Peer, make: Make, ask: Ask, script: Script) -> None:
     peer.will(script)
-    assert failure(ask, make(peer, deadline=0.3)).sent
+    assert failure(ask, make(peer, deadline=0.8)).sent
 
 
 def test_a_refused_connection_is_reported_as_not_sent(peer: Peer, upstream: Upstream, ask: Ask) -> None:
