@@ -189,10 +189,10 @@ def _citing() -> list[Path]:
 def test_each_fact_that_is_cited_by_its_section_exists() -> None:
     headings = {
         name: {heading.split()[0].rstrip(".") for heading in page(f"docs/facts/{name}.md").headings}
-        for name in ("google", "security")
+        for name in ("google", "meta", "security")
     }
     for path in _citing():
-        for name, section in re.findall(r"\b(google|security)\.md §(\d+(?:\.\d+)*)", path.read_text()):
+        for name, section in re.findall(r"\b(google|meta|security)\.md §(\d+(?:\.\d+)*)", path.read_text()):
             assert section in headings[name], f"{path.relative_to(ROOT)}: {name}.md has no §{section}"
 
 
