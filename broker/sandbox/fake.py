@@ -41,6 +41,11 @@ class Fake:
             self.journal.clear()
             self.start()
 
+    def names_of(self, path: str) -> tuple[str, ...]:
+        """Under which a quirk may name a path, beside itself: a provider with versions in its paths adds the one
+        without."""
+        return (path,)
+
     def start(self) -> None:
         """Forget what callers caused, but not what others may have cached, such as signing keys."""
         raise NotImplementedError

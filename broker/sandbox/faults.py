@@ -32,8 +32,8 @@ class Bodies:
 
     outage: Callable[[str, int], object]
     """By path and status, the JSON of a failure."""
-    rate_limit: Callable[[str, dict[str, Any]], tuple[int, object]]
-    """By path and the quirk's members, status and JSON of a refusal for too many calls."""
+    rate_limit: Callable[[str, Any], tuple[int, object, Headers]]
+    """By path and the quirk's value, status, JSON and headers of a refusal for too many calls."""
 
 
 class Faults:
@@ -47,21 +47,22 @@ class Faults:
         path, quirks = environ["PATH_INFO"], self._fake.quirks
         if path.startswith("/_sandbox"):
             return self._app(environ, start_response)
-        entry = self._fake.journal.opened(environ, _form(environ))
+        entry, paths = self._fake.journal.opened(environ, _form(environ)), self._fake.names_of(path)
 
         def start(status: str, headers: Headers, *exc_info: Any) -> Callable[[bytes], object]:  # noqa: ANN401
             entry["status"] = int(status[:3])
             return start_response(status, headers, *exc_info)
 
-        if pace := quirks.take("trickle", path):
+        if pace := quirks.take("trickle", *paths):
             environ.get("sandbox.orders", {})["pace"] = pace[0]
-        if delay := quirks.take("delay", path):
+        if delay := quirks.take("delay", *paths):
             time.sleep(delay[0])
-        if outage := quirks.take("outage", path):
+        if outage := quirks.take("outage", *paths):
             return self._outage(path, outage[0], start)
-        if limit := quirks.take("rate_limit", path):
-            return self._rate_limited(path, limit[0], start)
-        if kind := quirks.take("malformed", path):
+        if limit := quirks.take("rate_limit", *paths):
+            status, body, headers = self._bodies.rate_limit(path, limit[0])
+            return _answered(status, body, headers, start)
+        if kind := quirks.take("malformed", *paths):
             return _spoiled(self._app, environ, kind[0], start)
         return self._app(environ, start)
 
@@ -76,12 +77,6 @@ class Faults:
             raise ConnectionResetError("a fault that was asked for")
         headers = [("Location", "/elsewhere")] if kind < 400 else []
         return _answered(kind, self._bodies.outage(path, kind), headers, start)
-
-    def _rate_limited(self, path: str, limit: Any, start: "StartResponse") -> Iterable[bytes]:  # noqa: ANN401 - any JSON
-        given = limit if isinstance(limit, dict) else {"retry_after": limit}
-        status, body = self._bodies.rate_limit(path, given)
-        after = given.get("retry_after")
-        return _answered(status, body, [] if after is None else [("Retry-After", str(after))], start)
 
 
 def _form(environ: "WSGIEnvironment") -> bytes:

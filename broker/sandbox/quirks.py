@@ -143,10 +143,11 @@ class Quirks:
         with self._changed:
             return self._on.get(name, otherwise)
 
-    def take(self, name: str, path: str) -> tuple[Any] | None:
-        """The value of the longest prefix that fits `path`, in a tuple since it may be None. Counts this call."""
+    def take(self, name: str, *paths: str) -> tuple[Any] | None:
+        """The value of the longest prefix that fits one of `paths`, in a tuple since it may be None. Counts this
+        call."""
         with self._changed:
-            fitting = [prefix for prefix in self.get(name, {}) if path.startswith(prefix)]
+            fitting = [prefix for prefix in self.get(name, {}) if any(path.startswith(prefix) for path in paths)]
             if not fitting:
                 return None
             prefix = max(fitting, key=len)

@@ -108,7 +108,14 @@ def gone(reason: str) -> ApiError:
     return ApiError(410, _older(410, message, domain, reason, **where))
 
 
-def rate_limited(path: str, given: Mapping[str, Any]) -> tuple[int, Body]:
+def rate_limited(path: str, limit: Any) -> tuple[int, Body, list[tuple[str, str]]]:  # noqa: ANN401 - any JSON
+    """Status, body and headers for the quirk of that name."""
+    given = limit if isinstance(limit, dict) else {"retry_after": limit}
+    after = given.get("retry_after")
+    return *_rate_limited(path, given), [] if after is None else [("Retry-After", str(after))]
+
+
+def _rate_limited(path: str, given: Mapping[str, Any]) -> tuple[int, Body]:
     """Calendar speaks the older envelope by itself, with 403; the others the newer, with 429 (§5.3, §5.8)."""
     older = given.get("envelope", "errors" if path.startswith("/calendar/") else "details") == "errors"
     status: int = given.get("status", 403 if older else 429)
