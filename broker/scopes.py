@@ -5,22 +5,30 @@
     effective scopes open it. Something forgotten is denied.
 
 There is no input or output here, and no exception for a normal "no": the answer is a value with its reasons.
+
+Tables say what opens something as alternatives, and each alternative is a scope value (RFC 6749 §3.3): scope-tokens
+with single blanks between them, all of which are needed together. Whatever comes out of here is single scope-tokens.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from broker.contract import Reads
 
 FieldScopes = Mapping[str, tuple[str, ...]]
-"""field → scopes, any one of which opens it; the first is the least, and the one that is asked for."""
+"""field → scope values, any one of which opens it; the first is the least, and the one that is asked for."""
+
+_ONE = r"[\x21\x23-\x5b\x5d-\x7e]+"
+_VALUE = re.compile(rf"{_ONE}(?: {_ONE})*")
 
 
 @dataclass(frozen=True)
 class Withheld:
-    """A field that was kept back, and the least scope that would open it: none where scopes suffice and it was the
-    consent page that did not name it."""
+    """A field that was kept back, and the least scopes that would open it beside those that are there: none where these
+    suffice and it was the consent page that did not name it."""
 
     field: str
     missing_scopes: tuple[str, ...]
@@ -46,22 +54,23 @@ def effective(granted: Iterable[str], grant: Iterable[str]) -> frozenset[str]:
     return frozenset(granted) & frozenset(grant)
 
 
+def alternatives(values: Iterable[str]) -> tuple[frozenset[str], ...]:
+    """Scope values taken apart, in their order. A malformed one opens nothing, and is left out."""
+    return tuple(frozenset(value.split(" ")) for value in values if _VALUE.fullmatch(value))
+
+
+def opens(values: Iterable[str], scopes: frozenset[str]) -> bool:
+    """Whether `scopes` hold any one of the scope values with all its scope-tokens. No value, no opening."""
+    return any(together <= scopes for together in alternatives(values))
+
+
 def needed(fields: Iterable[str], table: FieldScopes) -> tuple[str, ...]:
     """The least scopes that open all `fields`, sorted. A field that nobody lists asks for nothing, and stays closed.
 
-    Fields with the fewest openers choose first; a choice that later ones made superfluous is dropped. The order in
-    which the fields are named does not matter.
+    Each field has its first alternative, but for what is superfluous then: of the sets that do, the smallest, and of
+    several such the first by name. The order in which the fields are named does not matter.
     """
-    openers = {table[name] for name in fields if table.get(name)}
-    chosen: list[str] = []
-    for choices in sorted(openers, key=lambda choices: (len(choices), choices)):
-        if not set(chosen) & set(choices):
-            chosen.append(choices[0])
-    for scope in tuple(chosen):
-        others = set(chosen) - {scope}
-        if all(others & set(choices) for choices in openers):
-            chosen.remove(scope)
-    return tuple(sorted(chosen))
+    return missing(fields, table, frozenset())
 
 
 def required_scopes(reads: Reads, table: FieldScopes) -> tuple[str, ...]:
@@ -75,13 +84,27 @@ def optional_scopes(reads: Reads, table: FieldScopes) -> tuple[str, ...]:
 
 
 def missing(fields: Iterable[str], table: FieldScopes, scopes: frozenset[str]) -> tuple[str, ...]:
-    """The least scopes that would open those of `fields` that `scopes` leave closed."""
-    return needed([field for field in fields if not opened(field, table, scopes)], table)
+    """The least scopes, as `needed` chooses them, that beside `scopes` would open those of `fields` that are closed."""
+    closed = (alternatives(table.get(field, ())) for field in fields if not opened(field, table, scopes))
+    return _least({tuple(together - scopes for together in values) for values in closed if values})
+
+
+def _least(wanted: Collection[tuple[frozenset[str], ...]]) -> tuple[str, ...]:
+    """Of the first alternatives' scopes the smallest set that holds one alternative of each."""
+
+    def suffice(scopes: frozenset[str]) -> bool:
+        return all(any(together <= scopes for together in values) for values in wanted)
+
+    asked = frozenset(scope for values in wanted for scope in values[0])
+    loose = sorted(scope for scope in asked if suffice(asked - {scope}))
+    fixed = asked.difference(loose)
+    sets = (fixed.union(more) for size in range(len(loose) + 1) for more in combinations(loose, size))
+    return tuple(sorted(next(scopes for scopes in sets if suffice(scopes))))
 
 
 def opened(field: str, table: FieldScopes, scopes: frozenset[str]) -> bool:
-    """Whether any of the field's scopes is there. A field without a row is never open."""
-    return bool(scopes & frozenset(table.get(field, ())))
+    """Whether `scopes` open the field. One without a row is never open."""
+    return opens(table.get(field, ()), scopes)
 
 
 def decide(
@@ -93,17 +116,17 @@ def decide(
 ) -> Permitted | Denied:
     """What of `reads` may be fetched with the effective `scopes`.
 
-    `accepted` are the operation's own scopes, any of which the provider takes; `consented` are the fields that
+    `accepted` are the operation's own scope values, any of which the provider takes; `consented` are the fields that
     the consent page named when the grant was made: a field that a newer connector adds is not among them.
     """
     named = set(consented)
     open_ = frozenset(field for field in reads.fields if opened(field, table, scopes))
     permitted = open_ & named
-    if not permitted or not permitted.issuperset(reads.required) or not accepted & scopes:
+    if not permitted or not permitted.issuperset(reads.required) or not opens(accepted, scopes):
         return Denied(missing(reads.required, table, scopes) or needed(reads.required or reads.fields, table))
     fields = tuple(field for field in reads.fields if field in permitted)
     kept_back = [field for field in reads.fields if field not in permitted]
-    withheld = (Withheld(field, () if field in open_ else table.get(field, ())[:1]) for field in kept_back)
+    withheld = (Withheld(field, missing((field,), table, scopes)) for field in kept_back)
     return Permitted(fields, tuple(withheld))
 
 

@@ -60,5 +60,6 @@ def _show(facts: dict[str, Any]) -> None:
     for resource in facts["resources"]:
         click.echo(f"{resource['resource']} by {resource['operation']}")
         for field in resource["fields"]:
-            mark = "withheld, opened by " + " or ".join(field["opened_by"]) if field["withheld"] else "passed on"
+            openers = [value.replace(" ", " and ") for value in field["opened_by"]]
+            mark = "withheld, opened by " + " or ".join(openers) if field["withheld"] else "passed on"
             click.echo(f"    {field['field']}{' (required)' if field['required'] else ''}: {mark}")

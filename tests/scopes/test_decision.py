@@ -7,12 +7,14 @@ from broker.scopes import (
     Denied,
     Permitted,
     Withheld,
+    alternatives,
     cut,
     decide,
     effective,
     missing,
     needed,
     opened,
+    opens,
     optional_scopes,
     required_scopes,
 )
@@ -144,3 +146,81 @@ def test_a_cut_record_has_its_identity_and_the_permitted_fields_alone():
     raw = {"id": "e1", "start": 1, "title": "t", "secret": "s", "Start": 2}
     assert cut(raw, "id", ("start", "notes")) == {"id": "e1", "start": 1}
     assert raw == {"id": "e1", "start": 1, "title": "t", "secret": "s", "Start": 2}
+
+
+# --- several scopes together (RFC 6749 §3.3) -----------------------------------------------------------------
+
+PAGES = {
+    "text": ("engagement",),
+    "comments": ("engagement user_content",),
+    "instagram": ("basic list", "basic engagement list"),
+    "answers": ("leads ads list engagement", "everything"),
+}
+POSTS = Reads("posts", required=("text",), optional=("comments",))
+
+
+def decided_on_pages(*scopes: str, accepted: frozenset[str] = frozenset({"engagement"})):
+    return decide(POSTS, PAGES, accepted, frozenset(scopes), POSTS.fields)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "expected"),
+    [
+        ({"engagement", "user_content"}, True),
+        ({"engagement", "user_content", "list"}, True),
+        ({"engagement"}, False),
+        ({"user_content"}, False),
+        (set(), False),
+        ({"engagement user_content"}, False),
+    ],
+)
+def test_all_scopes_of_a_scope_value_are_needed_together(scopes: set[str], expected: bool):
+    assert opened("comments", PAGES, frozenset(scopes)) is expected
+
+
+def test_any_one_of_several_scope_values_opens():
+    for scopes in ({"everything"}, {"leads", "ads", "list", "engagement"}):
+        assert opened("answers", PAGES, frozenset(scopes))
+    assert not opened("answers", PAGES, frozenset({"leads", "ads", "list"}))
+
+
+def test_halves_of_two_scope_values_open_nothing():
+    assert not opens(("a b", "c d"), frozenset({"a", "c"}))
+
+
+@pytest.mark.parametrize(
+    "value", ["", " ", "a ", " a", "a  b", "a\tb", "a\n", "a,b\n", 'a"b', "a\\b", "café", "a\u00a0b"]
+)
+def test_a_malformed_scope_value_opens_nothing_and_asks_for_nothing(value: str):
+    """Least of all an empty one: no scope would be needed for it."""
+    everything = frozenset({"", " ", "a", "b", "café", value, *value.split(" "), *value.split()})
+    assert alternatives((value,)) == ()
+    assert not opens((value,), everything)
+    assert needed(("field",), {"field": (value,)}) == ()
+    assert needed(("field",), {"field": (value, "c d")}) == ("c", "d")
+
+
+def test_a_field_that_needs_two_scopes_is_withheld_with_the_one_that_is_missing():
+    assert decided_on_pages("engagement") == Permitted(("text",), (Withheld("comments", ("user_content",)),))
+    assert decided_on_pages("engagement", "user_content") == Permitted(("text", "comments"))
+
+
+def test_an_operation_that_wants_several_scopes_is_denied_with_one_missing():
+    both = frozenset({"engagement list"})
+    assert isinstance(decided_on_pages("engagement", accepted=both), Denied)
+    assert isinstance(decided_on_pages("engagement", "list", accepted=both), Permitted)
+
+
+def test_what_is_asked_for_is_single_scopes():
+    assert needed(("comments", "instagram"), PAGES) == ("basic", "engagement", "list", "user_content")
+    assert required_scopes(Reads("leads", required=("answers",)), PAGES) == ("ads", "engagement", "leads", "list")
+    assert optional_scopes(POSTS, PAGES) == ("user_content",)
+
+
+def test_of_scopes_that_are_there_none_is_missing():
+    assert missing(("comments", "instagram"), PAGES, frozenset({"engagement", "basic"})) == ("list", "user_content")
+
+
+def test_a_scope_value_that_another_field_already_pays_for_is_preferred_to_the_first():
+    table = {"one": ("a b", "c"), "two": ("c",)}
+    assert needed(("one", "two"), table) == needed(("two", "one"), table) == ("c",)

@@ -1,20 +1,25 @@
-"""What holds of the decision whatever the tables, connectors, grants and scopes are."""
+"""What holds of the decision whatever tables, connectors, grants and scopes are; in a small world, all of it."""
 
 import random
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, combinations, permutations, product
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.contract import Reads
-from broker.scopes import Denied, Permitted, cut, decide, effective, missing, needed, opened
+from broker.scopes import Denied, Permitted, cut, decide, effective, missing, needed, opened, opens
 
 SCOPES = [f"scope{n}" for n in range(6)]
 FIELDS = [f"field{n}" for n in range(7)]
 some_scopes = st.frozensets(st.sampled_from(SCOPES))
 some_fields = st.lists(st.sampled_from(FIELDS), unique=True)
-tables = st.dictionaries(st.sampled_from(FIELDS), st.lists(st.sampled_from(SCOPES), unique=True, max_size=4).map(tuple))
+scope_values = st.lists(st.sampled_from(SCOPES), unique=True, min_size=1, max_size=3).map(" ".join)
+some_values = st.frozensets(scope_values, max_size=4)
+tables = st.dictionaries(st.sampled_from(FIELDS), st.lists(scope_values, unique=True, max_size=4).map(tuple))
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ def cases(draw: st.DrawFn) -> Case:
     fields = draw(some_fields)
     required = draw(st.integers(0, len(fields)))
     reads = Reads("resource", tuple(fields[:required]), tuple(fields[required:]))
-    return Case(reads, draw(tables), draw(some_scopes), draw(some_scopes), tuple(draw(some_fields)))
+    return Case(reads, draw(tables), draw(some_values), draw(some_scopes), tuple(draw(some_fields)))
 
 
 @given(cases(), some_scopes)
@@ -71,8 +76,8 @@ def test_each_field_that_passes_is_listed_asked_for_consented_to_and_open(case: 
 
 
 @given(cases())
-def test_nothing_passes_without_a_scope_that_the_operation_accepts(case: Case):
-    assert not case.fields() or case.accepted & case.scopes
+def test_nothing_passes_without_all_scopes_of_one_scope_value_that_the_operation_accepts(case: Case):
+    assert not case.fields() or any(set(value.split()) <= case.scopes for value in case.accepted)
 
 
 @given(cases())
@@ -104,15 +109,42 @@ def test_each_field_is_permitted_or_withheld_and_never_both(case: Case):
 
 
 @given(cases())
-def test_a_withheld_field_opens_with_the_scope_that_is_named(case: Case):
+def test_a_withheld_field_opens_with_the_scopes_that_are_named_and_with_no_fewer(case: Case):
     outcome = case.decided()
     for entry in outcome.withheld if isinstance(outcome, Permitted) else ():
+        for scope in entry.missing_scopes:
+            without = case.scopes.union(entry.missing_scopes) - {scope}
+            assert not opened(entry.field, case.table, without)
         if entry.missing_scopes:
-            assert not opened(entry.field, case.table, case.scopes)
-            assert opened(entry.field, case.table, frozenset(entry.missing_scopes))
             assert entry.field in case.fields(
                 scopes=case.scopes | set(entry.missing_scopes), consented=tuple(case.reads.fields)
             )
+
+
+@given(cases())
+def test_callers_are_told_single_scopes_of_which_none_is_there(case: Case):
+    outcome = case.decided()
+    if isinstance(outcome, Permitted):
+        told = {scope for entry in outcome.withheld for scope in entry.missing_scopes}
+        assert not told & case.scopes
+    else:
+        told = set(outcome.missing_scopes)
+    assert told <= set(SCOPES)
+
+
+@given(cases(), some_scopes)
+def test_with_one_scope_of_each_alternative_missing_a_field_stays_closed(case: Case, taken: frozenset[str]):
+    for field, values in case.table.items():
+        if all(taken & set(value.split()) for value in values):
+            assert not opened(field, case.table, frozenset(SCOPES) - taken)
+
+
+@given(some_values, some_scopes, st.randoms(use_true_random=False))
+def test_the_order_of_the_scopes_in_a_value_and_of_the_values_never_matters_to_what_opens(
+    values: frozenset[str], scopes: frozenset[str], shuffle: random.Random
+):
+    turned = [" ".join(_shuffled(tuple(value.split()), shuffle)) for value in _shuffled(tuple(values), shuffle)]
+    assert opens(turned, scopes) == opens(values, scopes)
 
 
 @given(cases(), st.randoms(use_true_random=False))
@@ -161,6 +193,57 @@ def test_a_cut_adds_nothing_changes_nothing_and_keeps_only_what_is_named(raw: di
     kept = cut(raw, "id", fields)
     assert set(kept) == set(raw) & {"id", *fields}
     assert all(raw[name] == value for name, value in kept.items())
+
+
+# --- a small world, exhausted --------------------------------------------------------------------------------
+
+TWO = ("f", "g")
+ALTERNATIVES = [tuple(values) for size in range(3) for values in permutations(("a", "b", "a b"), size)]
+TABLES = [dict(zip(TWO, pair, strict=True)) for pair in product(ALTERNATIVES, repeat=2)]
+
+
+def _subsets(items: Iterable[str]) -> Iterator[frozenset[str]]:
+    """The smallest first, and of one size in order."""
+    listed = sorted(items)
+    return map(frozenset, chain.from_iterable(combinations(listed, size) for size in range(len(listed) + 1)))
+
+
+def _held(values: Iterable[str], scopes: frozenset[str]) -> bool:
+    return any(all(scope in scopes for scope in value.split()) for value in values)
+
+
+def _asked_for(fields: Iterable[str], table: dict[str, tuple[str, ...]], scopes: frozenset[str]) -> tuple[str, ...]:
+    """The model of `missing`: every set of the first alternatives' scopes is tried."""
+    closed = [table[field] for field in fields if table[field] and not _held(table[field], scopes)]
+    firsts = {scope for values in closed for scope in values[0].split()} - scopes
+    enough = (more for more in _subsets(firsts) if all(_held(values, scopes | more) for values in closed))
+    return tuple(sorted(next(enough)))
+
+
+@pytest.mark.parametrize("required", [0, 1, 2])
+def test_in_a_world_of_two_fields_and_two_scopes_the_decision_is_the_models(required: int):
+    reads = Reads("resource", TWO[:required], TWO[required:])
+    accepting = [(), ("a",), ("a b",), ("a", "b")]
+    for table, accepted, scopes, consented in product(TABLES, accepting, _subsets("ab"), _subsets(TWO)):
+        passing = [field for field in TWO if field in consented and _held(table[field], scopes)]
+        outcome = decide(reads, table, frozenset(accepted), scopes, consented)
+        if passing and set(reads.required) <= set(passing) and _held(accepted, scopes):
+            assert isinstance(outcome, Permitted)
+            assert list(outcome.fields) == passing
+            closed = {field: _asked_for((field,), table, scopes) for field in TWO if field not in passing}
+            assert {entry.field: entry.missing_scopes for entry in outcome.withheld} == closed
+        else:
+            lacking = _asked_for(reads.required, table, scopes)
+            assert outcome == Denied(lacking or _asked_for(reads.required or TWO, table, frozenset()))
+
+
+def test_in_a_world_of_two_fields_and_three_scopes_the_least_is_asked_for():
+    values = [" ".join(together) for size in (1, 2) for together in combinations("abc", size)]
+    choices = [tuple(chosen) for size in range(3) for chosen in permutations(values, size)]
+    for pair, scopes in product(product(choices, repeat=2), [frozenset(), frozenset("a")]):
+        table = dict(zip(TWO, pair, strict=True))
+        expected = _asked_for(TWO, table, scopes)
+        assert missing(TWO, table, scopes) == missing(TWO[::-1], table, scopes) == expected
 
 
 def _shuffled(items: tuple[Any, ...], shuffle: random.Random) -> tuple[Any, ...]:
