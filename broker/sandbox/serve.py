@@ -18,7 +18,7 @@ from flask import Flask
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from werkzeug.test import run_wsgi_app
 
-from broker.sandbox import google
+from broker.sandbox import google, instagram
 from broker.sandbox.quirks import BadQuirk
 
 HOST = "127.0.0.1"
@@ -42,7 +42,10 @@ class Played:
     create: Create
 
 
-PLAYED = (Played("google", google.ORIGINS, google.create_google),)
+PLAYED = (
+    Played("google", google.ORIGINS, google.create_google),
+    Played("instagram", instagram.ORIGINS, instagram.create_instagram),
+)
 
 
 def origins(base_url: str) -> str:
