@@ -1,4 +1,4 @@
-"""What an app of Instagram does, over real HTTP: sends the browser to consent, exchanges, lengthens, refreshes, reads."""
+"""What an app of Instagram does, over real HTTP: sends the browser to consent, exchanges, refreshes, reads."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -3,9 +3,8 @@
 import pytest
 
 from broker.sandbox import quirks
-from broker.sandbox.google import ORIGINS
 from broker.sandbox.google.quirks import KNOWN
-from broker.sandbox.serve import origins, serve
+from broker.sandbox.serve import PLAYED, origins, serve
 from tests.sandbox.google_client import ANI, BUDI, CONTACTS, EMAIL, Client
 
 
@@ -110,9 +109,11 @@ def test_a_reset_forgets_everything_but_the_keys(google: Client) -> None:
     assert google.http.get(f"{google.url}/oauth2/v3/certs").json() == keys
 
 
-def test_origins_names_each_of_googles_once() -> None:
-    pairs = dict(pair.split("=") for pair in origins("http://127.0.0.1:9000").split(","))
-    assert pairs == dict.fromkeys(ORIGINS, "http://127.0.0.1:9000")
+def test_origins_leads_each_origin_to_the_port_of_its_provider() -> None:
+    pairs = [tuple(pair.split("=")) for pair in origins("http://127.0.0.1:9000").split(",")]
+    ports = {origin: f"http://127.0.0.1:{9000 + place}" for place, one in enumerate(PLAYED) for origin in one.origins}
+    assert dict(pairs) == ports
+    assert len(pairs) == len(ports)
 
 
 def test_each_known_quirk_takes_its_example_and_says_what_it_does(google: Client) -> None:
