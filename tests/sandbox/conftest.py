@@ -1,4 +1,4 @@
-"""A fake Google on a port of its own, its clock, and clients of it."""
+"""Fakes on ports of their own, their clocks, and clients of them."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from broker.sandbox.google import create_google
+from broker.sandbox.instagram import create_instagram
 from broker.sandbox.serve import Running
 from tests.sandbox.google_client import Client
+from tests.sandbox.instagram_client import App
 
 
 @dataclass
@@ -53,4 +55,41 @@ def start() -> Iterator[Callable[..., Client]]:
     yield started
     for running, client in opened:
         client.http.close()
+        running.close()
+
+
+@pytest.fixture(scope="session")
+def _instagram_served() -> Iterator[tuple[str, Clock]]:
+    clock = Clock()
+    with Running(create_instagram(clock=clock)) as running:
+        yield running.url, clock
+
+
+@pytest.fixture
+def instagram_clock(_instagram_served: tuple[str, Clock]) -> Clock:
+    return _instagram_served[1]
+
+
+@pytest.fixture
+def instagram(_instagram_served: tuple[str, Clock]) -> Iterator[App]:
+    """An app of a fake Instagram that is as at the start."""
+    app = App(_instagram_served[0])
+    app.control("reset")
+    yield app
+    app.http.close()
+
+
+@pytest.fixture
+def start_instagram() -> Iterator[Callable[..., App]]:
+    """Starts a fake Instagram with settings of its own, and gives an app of it."""
+    opened: list[tuple[Running, App]] = []
+
+    def started(**settings: Any) -> App:
+        running = Running(create_instagram(**settings))
+        opened.append((running, App(running.url)))
+        return opened[-1][1]
+
+    yield started
+    for running, app in opened:
+        app.http.close()
         running.close()

@@ -35,7 +35,7 @@ class Caller:
         """Raises `GraphError` where the user does not permit one of these."""
         permitted = instagram().grants.permitted(self.token)
         if missing := [name for name in permissions if name not in permitted]:
-            code = instagram().quirks.get("missing_permission", 10)
+            code = instagram().quirks.get("permission_error", 10)
             raise permission_missing(f"The application does not have the permission {missing[0]}", code)
 
 

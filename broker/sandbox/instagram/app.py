@@ -14,7 +14,7 @@ from broker.sandbox.control import CONTROL
 from broker.sandbox.fake import TEMPLATES, installed
 from broker.sandbox.faults import Bodies, Faults
 from broker.sandbox.graph import GraphError, Versions, graph_error, not_found, ordered_error, own_path
-from broker.sandbox.instagram import consent, errors, nodes, seed, tokens
+from broker.sandbox.instagram import consent, errors, nodes, seed, stocking, subscriptions, tokens
 from broker.sandbox.instagram.apps import Apps
 from broker.sandbox.instagram.seed import Account
 from broker.sandbox.instagram.state import Instagram, instagram
@@ -30,7 +30,9 @@ BLUEPRINTS = (
     tokens.EXCHANGE,
     tokens.TOKENS,
     nodes.API,
+    subscriptions.SUBSCRIPTIONS,
     CONTROL,
+    stocking.CONTROL,
 )
 
 

@@ -59,7 +59,7 @@ def _app(given: MultiDict[str, str]) -> tuple[str, str]:
 def _permissions(scope: str) -> tuple[str, ...]:
     """One that is not known, no longer, or not enabled for the app, spoils the whole dialog (§8 H17)."""
     asked = listed(scope)
-    enabled = set(ALL) - set(instagram().quirks.get("not_enabled", ()))
+    enabled = {BASIC, *instagram().quirks.get("allowed_scopes", ALL)} & set(ALL)
     if invalid := [name for name in asked if name not in enabled]:
         raise ShownHere("invalid_scope", f"Invalid scopes: {', '.join(invalid)}")
     if BASIC not in asked:

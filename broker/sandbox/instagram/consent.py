@@ -105,7 +105,7 @@ def _granted(asked: AuthorizationRequest, code: str) -> Response:
         return _back(asked, {name: str(value) for name, value in error.items()})
     if suffix := quirks.get("code_suffix"):
         return _back(asked, {"code": code + suffix})
-    return _back(asked, {"code": code}, fragment="_")
+    return _back(asked, {"code": code}, fragment="" if quirks.get("no_fragment") else "_")
 
 
 def _back(asked: AuthorizationRequest, members: dict[str, str], fragment: str = "") -> Response:

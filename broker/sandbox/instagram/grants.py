@@ -124,7 +124,7 @@ class Grants:
             raise CodeRefused("The code has expired")
         if redirect_uri != code.request.redirect_uri:
             raise CodeRefused("redirect_uri is not that of the dialog")
-        self.authorizations[app, code.account] |= set(self.quirks.get("extra_permissions", ()))
+        self.authorizations[app, code.account] |= set(self.quirks.get("extra_scopes", ()))
         return self._new(app, code.account, long=False)
 
     def lengthen(self, token: Token) -> Token:
@@ -140,7 +140,7 @@ class Grants:
         if self.clock() < token.issued_at + REFRESHABLE_AFTER:
             raise TokenUnfit("The token is not yet 24 hours old")
         if self.quirks.get("refresh_keeps_token"):
-            return self._put(replace(token, issued_at=self.clock(), expires_at=self._end(LONG_LIFETIME)))
+            return self._put(replace(token, issued_at=self.clock(), expires_at=self._end(long=True)))
         return self._new(token.app, token.account, long=True)
 
     def living(self, value: str) -> Token:
@@ -188,11 +188,11 @@ class Grants:
 
     def _new(self, app: str, account: str, *, long: bool) -> Token:
         value = f"IGAA{secrets.token_urlsafe(90 + secrets.randbelow(60))}"
-        end = self._end(LONG_LIFETIME if long else SHORT_LIFETIME)
-        return self._put(Token(value, app, account, long, self.clock(), end))
+        return self._put(Token(value, app, account, long, self.clock(), self._end(long=long)))
 
-    def _end(self, lifetime: float) -> float:
-        return self.clock() + float(self.quirks.get("expires_in", lifetime))
+    def _end(self, *, long: bool) -> float:
+        lifetimes = {"short": SHORT_LIFETIME, "long": LONG_LIFETIME, **self.quirks.get("token_lifetime", {})}
+        return float(self.clock() + lifetimes["long" if long else "short"])
 
     def _put(self, token: Token) -> Token:
         self.tokens[token.value] = token

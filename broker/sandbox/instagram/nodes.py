@@ -21,7 +21,7 @@ Readings = dict[str, Callable[[], Record]]
 Of = Mapping[str, Callable[..., Readings]]
 
 USED = 3
-"""Percent of its limit that an app always has used up."""
+"""Percent of its limit that an app has used up."""
 
 
 @API.get("/<object_id>")
@@ -40,7 +40,7 @@ def _read(object_id: str, edge: str) -> Response:
         if edge not in readings:
             raise bad(f"Tried accessing nonexisting field ({edge})")
         response = jsonify(readings[edge]())
-    name, usage = app_usage(USED)
+    name, usage = app_usage(instagram().quirks.get("usage", USED))
     response.headers[name] = usage
     return response
 

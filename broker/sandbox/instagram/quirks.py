@@ -4,16 +4,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from broker.sandbox.graph import GRAPH_WIRE
-from broker.sandbox.instagram.permissions import COMMENTS, INSIGHTS, PUBLISH
+from broker.sandbox.instagram.permissions import COMMENTS, INSIGHTS
 from broker.sandbox.quirks import WIRE, Known, flag, members, one_of, texts
 
 
-def _number(value: Any) -> bool:  # noqa: ANN401 - any JSON
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _code(value: Any) -> bool:  # noqa: ANN401 - any JSON
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _said(value: Any) -> bool:  # noqa: ANN401
-    return _number(value) or isinstance(value, str)
+def _percent(value: Any) -> bool:  # noqa: ANN401
+    return _code(value) and 0 <= value <= 1000
+
+
+def _anything(value: Any) -> bool:  # noqa: ANN401
+    return isinstance(value, int | float | str | list) and not isinstance(value, bool)
+
+
+def _lifetimes(value: Any) -> bool:  # noqa: ANN401
+    return members(value, short=int, long=int)
 
 
 def _callback(value: Any) -> bool:  # noqa: ANN401
@@ -27,9 +35,11 @@ def _token_error(value: Any) -> bool:  # noqa: ANN401
 
 CONSENT: Mapping[str, Known] = {
     "partial": Known(texts, [INSIGHTS], "these permissions are not granted, whatever the user ticks"),
-    "extra_permissions": Known(texts, [COMMENTS], "these permissions are granted although nobody asked"),
-    "not_enabled": Known(
-        texts, [PUBLISH], "these permissions are not enabled for the app: a dialog that asks one fails entirely (H17)"
+    "extra_scopes": Known(texts, [COMMENTS], "these permissions are granted although nobody asked"),
+    "allowed_scopes": Known(
+        texts,
+        [COMMENTS, INSIGHTS],
+        "only these permissions are enabled for the app, beside the basic one; one other ends the whole dialog (H17)",
     ),
     "authorize_moved": Known(
         flag, True, "without `force_reauth=true` the dialog is a page that is not available, with 404 (H14)"
@@ -39,6 +49,7 @@ CONSENT: Mapping[str, Known] = {
         "#_",
         "this stands behind the code as a part of its value, in place of the fragment: `#_` or `%23_`",
     ),
+    "no_fragment": Known(flag, True, "the callback has no `#_` behind it"),
     "callback_error": Known(
         _callback,
         {"error_code": 1349187, "error_message": "App not active"},
@@ -58,12 +69,13 @@ TOKENS: Mapping[str, Known] = {
         flag, True, "the user_id of the code exchange is that of the professional account, not the app-scoped one"
     ),
     "omit_permissions": Known(flag, True, "the code exchange does not say the permissions"),
-    "expires_in": Known(_number, 90, "seconds that new tokens live, of either kind"),
-    "says_expires_in": Known(
-        _said,
-        -1,
-        "long-lived exchange and refresh say this expires_in, a number or a text, whatever the token lives; `absent` "
-        "leaves it out",
+    "expires_in": Known(
+        _anything,
+        9999999999999,
+        "what long-lived exchange and refresh say of the token's end, however absurd; `absent` leaves it out",
+    ),
+    "token_lifetime": Known(
+        _lifetimes, {"short": 60, "long": 100000}, "seconds that new tokens really live, short-lived or long-lived"
     ),
     "refresh_keeps_token": Known(
         flag, True, "a refresh answers with the same token, which lives on, not with a new one (H18)"
@@ -77,9 +89,13 @@ TOKENS: Mapping[str, Known] = {
 }
 
 DATA: Mapping[str, Known] = {
-    "missing_permission": Known(
-        one_of(10, 200), 200, "the code of the error where a permission is missing: 10, which it is by itself, or 200"
+    "permission_error": Known(
+        _code, 200, "the code with which a missing permission is refused: 3, 10, or 200 to 299 (§6.1)"
     ),
+    "pages": Known(
+        one_of("half", "empty"), "empty", "the first page of each list holds half of it or nothing, and has a next one"
+    ),
+    "usage": Known(_percent, 85, "percent used, as the usage header tells it"),
     "delete_permissions": Known(
         flag, True, "`DELETE /me/permissions` ends the authorization; by itself it is unsupported (§3.2)"
     ),

@@ -9,6 +9,7 @@ from broker.sandbox.graph import own_path
 from broker.sandbox.graph_fields import Field, Record, asked, check, shown
 from broker.sandbox.graph_paging import Place, Series, paged, window
 from broker.sandbox.instagram.access import Caller
+from broker.sandbox.instagram.state import instagram
 
 ORIGIN = "https://graph.instagram.com"
 
@@ -41,7 +42,8 @@ def filled(record: Record, fields: Sequence[Field], specials: Specials) -> Recor
 def edge(who: Caller, series: Series, shape: Callable[[int, Record], Record], *, most: int = 100) -> Record:
     """A page of the edge that is called. Raises `GraphError`."""
     place = Place(ORIGIN + own_path(), who.token.value, request.args.to_dict())
-    return paged(series, window(request.args, most=most), shape, place)
+    short = instagram().quirks.get("pages")
+    return paged(series, window(request.args, most=most), shape, place, short=short)
 
 
 def expanded(

@@ -15,7 +15,7 @@ WORDS = ("Masih ada?", "Bagus sekali", "Berapa harganya?", "Sudah sampai, terima
 FANS = ("adi.s", "bunga_w", "cahya88", "dewi.l", "eko_p", "fitri.h", "galih.n", "hana_k")
 KINDS = (("CAROUSEL_ALBUM", "FEED"), ("IMAGE", "FEED"), ("VIDEO", "REELS"), ("IMAGE", "FEED"))
 
-# Ids are texts of seventeen digits, beyond 2^53 as all of Instagram's (§3.1).
+# Ids are texts of digits, beyond 2^53 as all of Instagram's (§3.1).
 
 
 def media_id(account: int, number: int) -> str:
@@ -28,7 +28,7 @@ def child_id(account: int, number: int, place: int) -> str:
 
 def comment_id(account: int, number: int, place: int, reply: int = 0) -> str:
     """`reply`: that answer to the comment."""
-    return f"180{account:03}{number:05}{place:04}{reply:02}"
+    return f"180{account:05}{number:05}{place:04}{reply:02}"
 
 
 def numbers(object_id: str) -> tuple[str, tuple[int, ...]]:
@@ -36,7 +36,7 @@ def numbers(object_id: str) -> tuple[str, tuple[int, ...]]:
     for kind, shape in (
         ("media", r"179(\d{5})(\d{9})"),
         ("child", r"181(\d{5})(\d{7})(\d\d)"),
-        ("comment", r"180(\d{3})(\d{5})(\d{4})(\d\d)"),
+        ("comment", r"180(\d{5})(\d{5})(\d{4})(\d\d)"),
     ):
         if found := re.fullmatch(shape, object_id):
             return kind, tuple(int(part) for part in found.groups())

@@ -46,6 +46,15 @@ class Instagram(Fake):
         """By the id of the professional account or by username."""
         return self.accounts.get(str(name)) or self._by_username.get(str(name))
 
+    def remove(self, account: str, app: str | None = None) -> int:
+        """The user removes every app, or one; gives how many lost their access."""
+        self.subscriptions = {
+            pair: fields
+            for pair, fields in self.subscriptions.items()
+            if pair[1] != account or app not in (None, pair[0])
+        }
+        return self.grants.end(account, app)
+
     def names_of(self, path: str) -> tuple[str, ...]:
         """A prefix in a quirk may leave the version out."""
         return (path, unversioned(path))

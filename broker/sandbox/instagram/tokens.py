@@ -114,6 +114,6 @@ def _asked(grant_type: str) -> Token:
 def _lasting(token: Token) -> Response:
     """`expires_in` is what the token will live, unless a quirk says something else."""
     note(token=token.value)
-    said = instagram().quirks.get("says_expires_in", round(token.expires_at - instagram().clock()))
+    said = instagram().quirks.get("expires_in", round(token.expires_at - instagram().clock()))
     answer = {"access_token": token.value, "token_type": "bearer", "expires_in": said}
     return _private(jsonify({name: value for name, value in answer.items() if value != "absent"}))
