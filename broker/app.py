@@ -13,7 +13,7 @@ from flask import Flask
 from broker import failpoint, logs, providers
 from broker.accesses import Accesses
 from broker.audit import appender
-from broker.config import ProviderApp, Settings, is_loopback
+from broker.config import Settings, is_loopback
 from broker.contract import Connector, Reads
 from broker.db import Database
 from broker.errors import ConfigurationError
@@ -43,6 +43,8 @@ def assemble(environ: Mapping[str, str], *, clock: Clock = utc_now) -> Broker:
     """Read, check and connect everything. Raises `ConfigurationError`."""
     built_in = providers.built_in()
     settings = Settings.read(environ, {name: provider.options for name, provider in built_in.items()})
+    if wrong := [text for name, own in built_in.items() for text in own.problems(settings.options[name])]:
+        raise ConfigurationError(wrong)
     connectors = load_connectors()
     _check_connectors(connectors, [*built_in.values(), OpenIDProvider("openid")])
     failpoint.arm(settings.failpoints)
@@ -59,7 +61,7 @@ def assemble(environ: Mapping[str, str], *, clock: Clock = utc_now) -> Broker:
         vault=vault,
         upstream=upstream,
         identity=Identity(upstream, now=lambda: clock().timestamp()),
-        providers={app.id: _provider(app, built_in) for app in settings.apps.values()},
+        providers={**built_in, **_generic(settings, built_in)},
         connectors=connectors,
         accesses=Accesses(database),
         clock=clock,
@@ -125,8 +127,8 @@ def _lists(provider: Provider, reads: Reads) -> bool:
     return resource is not None and set(reads.fields) <= set(resource.fields)
 
 
-def _provider(app: ProviderApp, built_in: Mapping[str, Provider]) -> Provider:
-    return built_in.get(app.provider) or OpenIDProvider(app.provider)
+def _generic(settings: Settings, built_in: Mapping[str, Provider]) -> dict[str, Provider]:
+    return {name: OpenIDProvider(name) for name in settings.apps if name not in built_in}
 
 
 def _origins(settings: Settings) -> dict[str, str]:

@@ -39,6 +39,8 @@ class ProviderApp:
     client_secret: Secret
     issuer: str = ""
     """Generic OpenID providers only."""
+    tenant: str | None = None
+    """The one tenant that it is for; None: for all."""
     options: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -54,6 +56,9 @@ class Settings:
     keys: str
     public_url: str
     apps: Mapping[str, ProviderApp]
+    """Those that all tenants share, by provider."""
+    options: Mapping[str, Mapping[str, str]]
+    """provider → its own options, configured or not: a tenant's own app begins with them."""
     origins: Mapping[str, str]
     request_deadline: float
     provider_deadline: float
@@ -77,7 +82,8 @@ class Settings:
             keystore_url=reading.keystore("BROKER_KEYSTORE_URL", database_url),
             keys=reading.required("BROKER_KEYS", "make one with: broker keys generate file:/path/to/keys"),
             public_url=reading.public_url(production),
-            apps=reading.apps(declared, production),
+            options=(options := reading.options(declared)),
+            apps=reading.apps(options, production),
             origins=reading.origins(production),
             request_deadline=reading.seconds("BROKER_REQUEST_DEADLINE", 30.0),
             provider_deadline=reading.seconds("BROKER_PROVIDER_DEADLINE", 10.0),
@@ -205,21 +211,26 @@ class _Reading:
                 mapped[left.lower()] = right.lower()
         return mapped
 
-    def apps(self, declared: Mapping[str, Iterable[Option]], production: bool) -> dict[str, ProviderApp]:
-        found = [self._app(name, tuple(options)) for name, options in declared.items()]
-        found += [self._openid_app(name, set(declared), production) for name in self._openid_names()]
+    def options(self, declared: Mapping[str, Iterable[Option]]) -> dict[str, Mapping[str, str]]:
+        return {
+            name: {option.name: self._option(f"BROKER_{name.upper()}", option) for option in options}
+            for name, options in declared.items()
+        }
+
+    def apps(self, options: Mapping[str, Mapping[str, str]], production: bool) -> dict[str, ProviderApp]:
+        found = [self._app(name, own) for name, own in options.items()]
+        found += [self._openid_app(name, set(options), production) for name in self._openid_names()]
         return {app.id: app for app in found if app}
 
-    def _app(self, name: str, options: tuple[Option, ...]) -> ProviderApp | None:
+    def _app(self, name: str, options: Mapping[str, str]) -> ProviderApp | None:
         prefix = f"BROKER_{name.upper()}"
         client_id, client_secret = self.get(f"{prefix}_CLIENT_ID"), self.get(f"{prefix}_CLIENT_SECRET")
         if bool(client_id) != bool(client_secret):
             missing = "_CLIENT_SECRET" if client_id else "_CLIENT_ID"
             self.problem(f"{prefix}{missing} is not set though the other half is: set both, or neither")
-        values = {option.name: self._option(prefix, option) for option in options}
         if not (client_id and client_secret):
             return None
-        return ProviderApp(name, name, client_id, Secret(client_secret), options=values)
+        return ProviderApp(name, name, client_id, Secret(client_secret), options=options)
 
     def _option(self, prefix: str, option: Option) -> str:
         value = self.get(f"{prefix}_{option.name}", option.default)

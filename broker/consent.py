@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from broker.contract import Connector, Reads
-from broker.providers.base import Provider, Resource
+from broker.providers.base import Provider
+from broker.providers.resource import Resource
 
 LANGUAGES = ("en", "id")
 
@@ -96,7 +97,9 @@ def consent_text(
     tenant_label: str | None,
     subject_label: str | None,
     purpose: str | None,
+    may_choose: bool = True,
 ) -> ConsentText:
+    """`may_choose`: the user can untick a connector; not where the provider grants only all or nothing."""
     texts = TEXTS[locale]
     names = {"provider": provider.title, "app": tenant_label or texts["a_business"]}
     return ConsentText(
@@ -105,7 +108,7 @@ def consent_text(
         asks=texts["asks"].format(**names),
         subject=texts["for"].format(subject=subject_label) if subject_label else None,
         purpose=texts["purpose"].format(purpose=purpose) if purpose else None,
-        choose=texts["all" if provider.all_or_nothing else "choose"].format(**names),
+        choose=texts["choose" if may_choose else "all"].format(**names),
         account=texts["account"].format(**names),
         limits=texts["limits"],
         revoke=texts["revoke"].format(**names),
@@ -113,7 +116,7 @@ def consent_text(
         deny=texts["deny"],
         privacy=texts["privacy"],
         nothing_ticked=texts["nothing_ticked"],
-        may_choose=not provider.all_or_nothing,
+        may_choose=may_choose,
         connectors=tuple(_connector_text(connector, provider, locale) for connector in connectors),
     )
 

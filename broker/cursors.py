@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from broker.connections.use import Standing
 from broker.errors import InvalidRequest
-from broker.providers.base import Place
+from broker.providers.resource import Place
 from broker.runtime import Broker
 from broker.vault import Undecryptable
 

@@ -8,10 +8,9 @@ from email.utils import parsedate_to_datetime
 from sqlalchemy import func, select, text
 
 from broker.app import assemble
-from broker.config import origin
 from broker.errors import BrokerError, ConfigurationError, ProviderUnavailable
 from broker.models import Duty
-from broker.providers.base import Provider
+from broker.providers.line import Line
 from broker.runtime import Broker
 from broker.schema import is_current
 from broker.upstream import Answer
@@ -43,7 +42,7 @@ def examine(environ: Mapping[str, str]) -> list[Finding]:
     found = [Finding("configuration", True, "complete")]
     try:
         found += _database(broker)
-        found += [finding for provider in broker.providers.values() for finding in _provider(broker, provider)]
+        found += [finding for app_id in broker.settings.apps for finding in _provider(broker, app_id)]
     finally:
         broker.upstream.close()
         broker.database.dispose()
@@ -100,15 +99,13 @@ def _duties(broker: Broker) -> Finding:
     return Finding("duties", late < LATE, seen, "Run broker work, or broker serve without --no-work.")
 
 
-def _provider(broker: Broker, provider: Provider) -> Iterator[Finding]:
-    """Whether its keys can be had, and whether its clock and ours agree."""
+def _provider(broker: Broker, app_id: str) -> Iterator[Finding]:
+    """Whether it can be reached, whether its clock and ours agree, and what its own file warns of."""
     mend = "Look at this host's way out: names, firewall, certificates. Proxies are not used."
-    check = f"provider {provider.name}"
+    check = f"provider {app_id}"
     try:
-        jwks = broker.endpoints(provider).jwks
-        answer = broker.upstream.call("GET", jwks, pins=frozenset({origin(jwks)}))
-        if answer.status != 200:
-            raise ProviderUnavailable(f"Its keys answer with status {answer.status}.")
+        line = broker.line(app_id)
+        answer = _asked(line)
     except BrokerError as error:
         yield Finding(check, False, error.detail, mend)
         return
@@ -116,6 +113,19 @@ def _provider(broker: Broker, provider: Provider) -> Iterator[Finding]:
     yield Finding(
         check, skew <= SKEW, f"reachable, clocks differ by {skew:.0f} s", "Run an NTP client on this machine."
     )
+    for warning in broker.providers[line.app.provider].warnings(line.app.options, broker.clock()):
+        yield Finding(f"{check} settings", False, warning, "See the README's table of settings.")
+
+
+def _asked(line: Line) -> Answer:
+    """Its keys, where it has any; else its token endpoint, which refuses a GET without a grant but is there."""
+    known = line.endpoints
+    answer = line.call("GET", known.jwks or known.token)
+    if known.jwks and answer.status != 200:
+        raise ProviderUnavailable(f"Its keys answer with status {answer.status}.")
+    if answer.status >= 500:
+        raise ProviderUnavailable(f"It answers with status {answer.status}.")
+    return answer
 
 
 def _skew(answer: Answer) -> float:

@@ -6,16 +6,18 @@ duties the worker sweeps away what has expired. Whatever goes wrong, a worker go
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
 from broker import idempotency
-from broker.connections import tell
+from broker.connections import tell, tend
 from broker.connections.confirm import lost
+from broker.connections.owe import TELL_PROVIDER, TEND
 from broker.connections.sessions import end_session
 from broker.errors import BrokerError, RateLimited, Unavailable
 from broker.models import AccessToken, ClientAssertion, ConnectSession, Duty
@@ -43,12 +45,22 @@ class Leased:
     """
 
     id: str
+    kind: str
     key: str
     fence: int
     attempts: int
     created_at: datetime
     until: datetime
     begin_by: float
+
+
+class Act(Protocol):
+    """Does one duty by its key, in calls begun before `begin_by`; gives when it must be looked at again, if at all."""
+
+    def __call__(self, broker: Broker, key: str, *, begin_by: float) -> datetime | None: ...
+
+
+ACTS: Mapping[str, Act] = {TELL_PROVIDER: tell.tell, TEND: tend.tend}
 
 
 def work(broker: Broker, *, once: bool = False, stop: Callable[[], bool] = lambda: False) -> None:
@@ -102,13 +114,13 @@ def lease(broker: Broker) -> Leased | None:
         row.attempts += 1
         row.lease_until = until = now + tell.longest(broker)
         begin_by = began + tell.TO_BEGIN
-        return Leased(row.id, row.key, row.fence, row.attempts, row.created_at, until, begin_by)
+        return Leased(row.id, row.kind, row.key, row.fence, row.attempts, row.created_at, until, begin_by)
 
 
 def do(broker: Broker, duty: Leased) -> None:
     """One try. A failure is recorded, not raised: the duty comes back. Raises `Unavailable` where it cannot be."""
     try:
-        again_at = tell.tell(broker, duty.key, begin_by=duty.begin_by)
+        again_at = ACTS[duty.kind](broker, duty.key, begin_by=duty.begin_by)
     except BrokerError as error:
         _later(broker, duty, error)
     except Exception as error:  # a fault of ours; it has its patience and its receipt as any other failure
@@ -162,8 +174,9 @@ def _later(broker: Broker, duty: Leased, error: BrokerError) -> None:
         row = _held(session, duty)
         if row is None:
             return
-        gave_up = row.fence == duty.fence and now - duty.created_at > PATIENCE
-        tell.failed(broker, session, duty.key, error, gave_up=gave_up)
+        gave_up = row.fence == duty.fence and now - duty.created_at > PATIENCE and duty.kind == TELL_PROVIDER
+        if duty.kind == TELL_PROVIDER:
+            tell.failed(broker, session, duty.key, error, gave_up=gave_up)
         row.last_error = error.detail[:200]
         if gave_up:
             log.error("duty %s is given up: the provider may honour for longer what was to end", duty.id)

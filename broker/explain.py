@@ -12,7 +12,8 @@ from broker.contract import Connector, Reads
 from broker.errors import BrokerError, NotFound
 from broker.models import Connection, Grant
 from broker.operations import Operation
-from broker.providers.base import Provider, Resource
+from broker.providers.base import Provider
+from broker.providers.resource import Resource
 from broker.runtime import Broker
 from broker.scopes import Denied
 
@@ -111,6 +112,6 @@ def _resource(broker: Broker, about: _Subject, reads: Reads, effective: frozense
 def _operation(broker: Broker, about: _Subject, resource: Resource) -> Operation | None:
     """None where it is not listed, or the provider cannot be asked for its endpoints: both deny."""
     try:
-        return about.provider.operation(resource.operation, broker.endpoints(about.provider))
+        return about.provider.operation(resource.operation, broker.endpoints(broker.app(about.connection.app_id)))
     except BrokerError:
         return None

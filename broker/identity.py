@@ -15,8 +15,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from broker.config import is_loopback, origin
+from broker.endpoints import Endpoints
 from broker.errors import ProviderUnavailable
-from broker.providers.base import Endpoints
 from broker.upstream import Upstream
 
 ALGORITHMS = ["RS256", "ES256"]
@@ -59,6 +59,8 @@ class Identity:
         Raises `ProviderUnavailable`, not retryable, where anything does not check out.
         """
         if not unverified or len(unverified) > MAX_TOKEN:
+            raise _forged()
+        if endpoints.jwks is None:
             raise _forged()
         claims = self._signed_claims(unverified, endpoints.jwks)
         _check(claims, endpoints.issuers, client_id, nonce, self._now())
@@ -154,7 +156,6 @@ def _endpoints(issuer: str, metadata: Mapping[str, Any]) -> Endpoints:
     found = {name: address(name) for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")}
     if metadata.get("issuer") != issuer or not all(found.values()):
         raise ProviderUnavailable("The issuer's metadata is not its own, or lacks an endpoint.", retryable=False)
-    listed = supported if isinstance(supported := metadata.get("scopes_supported"), list) else []
     return Endpoints(
         issuers=(issuer,),
         authorization=str(found["authorization_endpoint"]),
@@ -163,5 +164,11 @@ def _endpoints(issuer: str, metadata: Mapping[str, Any]) -> Endpoints:
         revocation=address("revocation_endpoint"),
         userinfo=address("userinfo_endpoint"),
         issuer_in_callback=metadata.get("authorization_response_iss_parameter_supported") is True,
-        scopes_supported=frozenset(scope for scope in listed if isinstance(scope, str)),
+        scopes_supported=frozenset(_texts(metadata, "scopes_supported")),
+        auth_methods_supported=tuple(_texts(metadata, "token_endpoint_auth_methods_supported")),
     )
+
+
+def _texts(metadata: Mapping[str, Any], name: str) -> list[str]:
+    listed = metadata.get(name)
+    return [text for text in listed if isinstance(text, str)] if isinstance(listed, list) else []

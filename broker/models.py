@@ -148,6 +148,26 @@ class IdempotentAnswer(Base):
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 
 
+class OwnProviderApp(Base):
+    """A tenant's own registration at a provider. The app that all tenants share stands in the settings."""
+
+    __tablename__ = "provider_apps"
+    id: Mapped[str] = mapped_column(SHORT, primary_key=True)
+    provider: Mapped[str] = mapped_column(SHORT)
+    tenant: Mapped[str] = mapped_column(SHORT)
+    live: Mapped[bool | None] = mapped_column()
+    """True until removed, then NULL: one live app per tenant and provider."""
+    client_id: Mapped[str] = mapped_column(String(512))
+    client_secret: Mapped[bytes | None] = mapped_column(Blob)
+    """Sealed under a key of its own; NULL once removed."""
+    secret_version: Mapped[int] = mapped_column(Integer, default=0)
+    options: Mapped[dict[str, str]] = mapped_column(JSON)
+    """The provider's own options where they differ from the settings'."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    __table_args__ = (UniqueConstraint("tenant", "provider", "live", name="uq_provider_apps_live"),)
+
+
 # --- connecting ----------------------------------------------------------------------------------------------
 
 
@@ -200,7 +220,10 @@ class ConnectSession(Base):
     """How a confirm ended, so that a repeated one ends alike: {"code", "status", "detail", "members"}."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
-    __table_args__ = (Index("ix_connect_sessions_account", "app_id", "account_index"),)
+    __table_args__ = (
+        Index("ix_connect_sessions_account", "app_id", "account_index"),
+        Index("ix_connect_sessions_subject", "tenant", "subject", "app_id", "created_at"),
+    )
 
 
 # --- connections ---------------------------------------------------------------------------------------------
@@ -246,7 +269,11 @@ class Connection(Base):
     """As the provider last reported, within `confirmed_scopes`."""
     access_token: Mapped[bytes | None] = mapped_column(Blob)
     refresh_token: Mapped[bytes | None] = mapped_column(Blob)
+    asset_tokens: Mapped[bytes | None] = mapped_column(Blob)
+    """Sealed {asset: token}: derived from this very access token, for operations that take an asset's own."""
     token_version: Mapped[int] = mapped_column(Integer, default=0)
+    obtained_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When the provider was asked for the access token."""
     fresh_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """From then on the access token is refreshed before use."""
     access_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -256,6 +283,10 @@ class Connection(Base):
     """A holder of the lease has called the provider and not yet stored the answer."""
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """The authorization's own end, if known."""
+    data_access_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When the provider stops giving data though the authorization stands, if it does so."""
+    expiring_told: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """The end that was announced last."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     activated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -1,24 +1,29 @@
 """Operations: which provider API methods there are, as data. Pure, but for `load`, which reads a file that we ship.
 
-An operation says its HTTP method, URL template, parameters and the scopes of which the provider accepts any one. The
-broker never forwards a caller's URL: it builds one from an operation and checked parameters, so that nothing must be
-parsed and nothing is ambiguous (docs/adr/0003, docs/facts/google.md §4.4). Whatever is not listed is denied.
+An operation says its HTTP method, URL template, parameters and the scope values of which the provider accepts any one.
+The broker never forwards a caller's URL: it builds one from an operation and checked parameters, so that nothing must
+be parsed and nothing is ambiguous (docs/adr/0003, docs/facts/google.md §4.4, docs/facts/meta.md §4.4). Whatever is not
+listed is denied. docs/operations.md tells the form of the tables.
 """
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
+from broker import fields
 from broker.errors import OperationDenied
 
 Values = Mapping[str, str | Sequence[str]]
 """Parameter name → text, or several texts where it may be repeated."""
 
+Token = Literal["user", "page"]
+
+_BASE = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 _VARIABLE = re.compile(r"\{(\+?)([A-Za-z0-9_.]+)\}")
 _UNFIT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 """Control characters, and what UTF-8 cannot hold."""
@@ -39,10 +44,17 @@ class Parameter:
     minimum: int | None = None
     maximum: int | None = None
     kind: str = "string"
+    listed: bool = False
+    """Several of the choices, with commas between them, each once."""
+    fields: Mapping[str, fields.Known] | None = field(default=None, repr=False)
+    """What may be named, where it is a list of fields; `Operation.wanted` reads it."""
 
     def admits(self, value: str) -> bool:
         """Whether one value is of this parameter's kind, within its bounds, and holds no control character."""
-        if _UNFIT.search(value) or (self.choices is not None and value not in self.choices):
+        parts = value.split(",") if self.listed else [value]
+        if _UNFIT.search(value) or len(set(parts)) < len(parts):
+            return False
+        if self.choices is not None and not self.choices.issuperset(parts):
             return False
         if self.kind == "boolean":
             return value in ("true", "false")
@@ -68,6 +80,13 @@ class Operation:
     parameters: Mapping[str, Parameter] = field(repr=False)
     flat: str = ""
     """The template with one variable a segment, by which a URL is matched; empty where `template` is flat already."""
+    token: str = "user"  # noqa: S105 - a word
+    """Whose token it takes: the user's, or that of the asset (`page`)."""
+
+    @property
+    def is_for_asset(self) -> bool:
+        """It takes the asset's own token."""
+        return self.token == "page"  # noqa: S105 - a word
 
     def url(self, values: Values) -> str:
         """The one URL of these parameters. Raises `OperationDenied` for one that is unknown, missing or refused."""
@@ -86,11 +105,18 @@ class Operation:
         ]
         return self.origin + path + ("?" + "&".join(query) if query else "")
 
-    def _check(self, name: str, value: str | Sequence[str]) -> None:
+    def _checked(self, name: str, value: str | Sequence[str]) -> tuple[frozenset[str], ...]:
+        """What the value wants beside the operation's own scopes."""
         known = self.parameters.get(name)
         items = [value] if isinstance(value, str) else value
         if known is None or (len(items) != 1 and not known.repeated) or not all(map(known.admits, items)):
             raise OperationDenied(f"The parameter {name[:64]} is not one that {self.id} may be called with.")
+        if known.fields is None:
+            return ()
+        try:
+            return fields.wanted(fields.parse(items[0]), known.fields)
+        except ValueError as reason:
+            raise OperationDenied(f"What is named in {name} of {self.id} is refused: {reason}.") from None
 
     def _expanded(self, found: re.Match[str], values: Values) -> str:
         """What `Catalog.match` would refuse is not built either, so that a path has one reading."""
@@ -169,27 +195,85 @@ class Catalog:
         return max(fitting, key=lambda operation: [segment.rank for segment in operation.segments])
 
 
-def load(name: str) -> Catalog:
-    """A table that we ship, compiled by `scripts/compile_operations.py` (docs/facts/google.md §4.4)."""
+def load(name: str, base: str = "") -> Catalog:
+    """A table that we ship: compiled (docs/facts/google.md §4.4), or written by hand (docs/operations.md).
+
+    `base`: a path in front of each template, like `/v26.0`. Raises `ValueError` where it is no such path.
+    """
+    if not _BASE.fullmatch(base):
+        raise ValueError("The base of a table of operations is a path like /v26.0.")
     table = json.loads(files("broker.providers").joinpath(f"catalog/{name}.json").read_text())
-    return Catalog(_operation(table, name, entry) for name, entry in table["methods"].items())
+    known = _known(table)
+    return Catalog(_operation(table, name, entry, base, known[name]) for name, entry in table["methods"].items())
 
 
-def _operation(table: Mapping[str, Any], name: str, entry: Mapping[str, Any]) -> Operation:
+def _operation(
+    table: Mapping[str, Any], name: str, entry: Mapping[str, Any], base: str, known: Mapping[str, fields.Known]
+) -> Operation:
     return Operation(
         id=f"{table['api']}.{name}",
         method=entry["method"],
         origin=table["origin"],
-        template=entry["template"],
-        scopes=frozenset(table["scopes"][number] for number in table["sets"][entry["set"]]),
-        parameters={name: _parameter(given) for name, given in entry.get("parameters", {}).items()},
-        flat=entry.get("flat", ""),
+        template=base + entry["template"],
+        scopes=_scopes(table, entry),
+        parameters=dict(_parameters(table, entry, known)),
+        flat=base + entry["flat"] if "flat" in entry else "",
+        token=entry.get("token", "user"),
+        asset=entry.get("asset"),
+        below=entry.get("below", {}),
+        source=f"{entry['source']} [{entry['confidence']}]" if "source" in entry else table["source"],
     )
+
+
+def _scopes(table: Mapping[str, Any], entry: Mapping[str, Any]) -> frozenset[str]:
+    """Compiled tables name a set of scopes by its number."""
+    if "set" in entry:
+        return frozenset(table["scopes"][number] for number in table["sets"][entry["set"]])
+    return frozenset(entry["scopes"])
+
+
+def _parameters(
+    table: Mapping[str, Any], entry: Mapping[str, Any], known: Mapping[str, fields.Known]
+) -> Iterator[tuple[str, Parameter]]:
+    """Those of the row, of which a text names one of the table's kinds; and what follows from `fields` and `most`."""
+    for name, given in entry.get("parameters", {}).items():
+        yield name, _parameter(table["kinds"][given] if isinstance(given, str) else given)
+    if known:
+        yield "fields", Parameter(required=True, fields=known)
+    if "most" in entry:
+        yield "limit", Parameter(kind="integer", minimum=1, maximum=entry["most"])
 
 
 def _parameter(given: Mapping[str, Any]) -> Parameter:
     choices = given.get("choices")
     return Parameter(**{**given, "choices": frozenset(choices) if choices is not None else None})
+
+
+def _known(table: Mapping[str, Any]) -> dict[str, dict[str, fields.Known]]:
+    """Row → what its `fields` may name. Rows refer to each other: each table is there before any is filled."""
+    rows = {**table["methods"], **table.get("edges", {})}
+    known: dict[str, dict[str, fields.Known]] = {name: {} for name in rows}
+    for name, row in rows.items():
+        for named, given in row.get("fields", {}).items():
+            beside = row.get("beside", {}).get(named)
+            wants = (frozenset(beside),) if beside is not None else ()
+            known[name][named] = _known_field(given, wants, rows, known)
+    return known
+
+
+def _known_field(
+    given: Any,  # noqa: ANN401 - any JSON
+    wants: tuple[frozenset[str], ...],
+    rows: Mapping[str, Any],
+    known: Mapping[str, Mapping[str, fields.Known]],
+) -> fields.Known:
+    """`true`: a plain name; a list: the names in its braces; a text: an edge, by the row that it leads to."""
+    if given is True:
+        return fields.Known(wants)
+    if isinstance(given, list):
+        return fields.Known(wants, {name: fields.Known() for name in given})
+    row = rows[given]
+    return fields.Known((*wants, frozenset(row["scopes"])), known[given], row["most"])
 
 
 def _shape(operation: Operation) -> tuple[str, str, int]:

@@ -20,7 +20,7 @@ from sqlalchemy import or_, update
 from broker import cursors, metrics, scopes
 from broker.accesses import Counted
 from broker.clients import Caller
-from broker.connections import assets, refresh, use
+from broker.connections import assets, derived, refresh, reread, use
 from broker.connections.read import open_account
 from broker.connections.use import Standing
 from broker.errors import (
@@ -33,10 +33,12 @@ from broker.errors import (
 )
 from broker.models import Connection
 from broker.operations import Operation
-from broker.providers.base import Listing, Place, Provider, Resource, Verdict
+from broker.providers.base import Provider, Verdict
+from broker.providers.line import Line
+from broker.providers.resource import Listing, Place, Resource
 from broker.runtime import Broker
 from broker.scopes import Denied, Permitted
-from broker.upstream import Answer, retry_after
+from broker.upstream import Answer, TokenRefused
 
 log = logging.getLogger("broker.records")
 
@@ -137,7 +139,7 @@ def decide(broker: Broker, standing: Standing, asset: str | None) -> Decision:
     connection, grant, connector = standing.connection, standing.grant, standing.connector
     provider = broker.providers[connection.provider]
     resource = broker.resource(connector, provider)
-    operation = provider.operation(resource.operation, broker.endpoints(provider))
+    operation = provider.operation(resource.operation, broker.endpoints(broker.app(connection.app_id)))
     effective = scopes.effective(connection.granted_scopes, grant.scopes)
     consented = grant.fields.get(resource.name, ())
     outcome = scopes.decide(connector.reads, resource.fields, operation.scopes, effective, consented)
@@ -170,23 +172,28 @@ def _asset(broker: Broker, standing: Standing, resource: Resource, asked: str | 
 def _fetched(broker: Broker, reading: Reading) -> tuple[Place, Listing]:
     """Call the one operation; gives what it was asked with, too. Raises `PlaceLost` only where there was one to lose.
 
-    A refused token is renewed once. Each call rests on a decision of the state that its token was read from.
+    A refused token is renewed, or asked about, once. Each call rests on a decision of the state that its token was
+    read from.
     """
     refused: int | None = None
+    because: TokenRefused | None = None
     while True:
-        token = refresh.access_token(broker, reading.standing, until=reading.until, refused=refused)
+        token = refresh.access_token(broker, reading.standing, until=reading.until, refused=refused, because=because)
         decision = decide(broker, token.standing, reading.asset)
         place = _starting(reading, decision)
-        answer = _called(broker, reading, decision, place, token)
-        if answer.status == 200:
+        line = broker.line(token.standing.connection.app_id)
+        answer, verdict = _called(broker, reading, decision, place, token, line)
+        if answer and answer.status == 200:
             return place, _listing(decision.resource, answer, place)
-        verdict = decision.provider.verdict(answer.status, _lenient(answer), retry_after(answer))
         if verdict.kind == "token" and refused is None:
-            refused = token.version
+            refused, because = token.version, verdict.refusal
+            derived.forget(broker, token)
             continue
-        if verdict.kind == "scope":
-            raise _refused_for_scope(broker, reading, token, decision.resource)
-        raise _failure(verdict, answer.status, place)
+        if verdict.kind == "scope" or (verdict.kind == "token" and decision.operation.is_for_asset):
+            raise _refused_for_scope(broker, reading, token, decision)
+        if verdict.kind == "asset" and decision.asset:
+            reread.drop_asset(broker, token.standing.connection.id, decision.asset)
+        raise _failure(verdict, answer.status if answer else 400, place)
 
 
 def _starting(reading: Reading, decision: Decision) -> Place:
@@ -196,23 +203,36 @@ def _starting(reading: Reading, decision: Decision) -> Place:
     return Place(fields=decision.fields, limit=reading.limit)
 
 
-def _called(broker: Broker, reading: Reading, decision: Decision, place: Place, token: refresh.Token) -> Answer:
-    operation = decision.operation
-    url = operation.url(decision.resource.parameters(place.fields, decision.asset, place, place.limit))
+def _called(
+    broker: Broker, reading: Reading, decision: Decision, place: Place, token: refresh.Token, line: Line
+) -> tuple[Answer | None, Verdict]:
+    """One data call, with the asset's own token where the operation takes that; and what the answer means. No answer:
+    there was no such token to be had."""
+    operation, provider = decision.operation, decision.provider
+    values = decision.resource.parameters(place.fields, decision.asset, place, place.limit)
+    try:
+        bearer = derived.bearer(broker, line, provider, operation, token, decision.asset)
+    except TokenRefused as refusal:
+        return None, provider.verdict_of(refusal)
+    url = provider.signed(line, operation.url(values), bearer)
     left = max(reading.until - time.monotonic(), 0.0)
-    return broker.upstream.call(
-        operation.method, url, pins=frozenset({operation.origin}), token=token.value, deadline=left
-    )
+    answer = line.operate(operation, url, token=bearer, deadline=left)
+    return answer, provider.verdict(answer.status, answer.lenient(), provider.wait(answer))
 
 
-def _refused_for_scope(broker: Broker, reading: Reading, token: refresh.Token, resource: Resource) -> InsufficientScope:
-    """The provider knows better than our last report of the grant: it is read again, with a new token."""
+def _refused_for_scope(broker: Broker, reading: Reading, token: refresh.Token, decision: Decision) -> InsufficientScope:
+    """The provider knows better than our last report of the grant: it is read again. Where the provider tells nobody
+    what was granted, its refusal is its word."""
     newer = refresh.access_token(broker, reading.standing, until=reading.until, refused=token.version).standing
-    reads, effective = newer.connector.reads, scopes.effective(newer.connection.granted_scopes, newer.grant.scopes)
-    lost = scopes.missing(reads.required, resource.fields, effective)
+    reads, table = newer.connector.reads, decision.resource.fields
+    required = scopes.required_scopes(reads, table)
+    if not decision.provider.reports_grants:
+        reread.take_away(broker, newer.connection.id, set(required) - set(decision.provider.identity_scopes))
+    effective = scopes.effective(newer.connection.granted_scopes, newer.grant.scopes)
+    lost = scopes.missing(reads.required, table, effective)
     return InsufficientScope(
         "The provider refused: the user's grant there no longer covers this.",
-        missing_scopes=list(lost or scopes.required_scopes(reads, resource.fields)),
+        missing_scopes=list(lost or required),
         source="provider",
     )
 
@@ -223,6 +243,8 @@ def _failure(verdict: Verdict, status: int, place: Place) -> Exception:
         return PlaceLost()
     if verdict.kind == "token":
         return ReconnectRequired("The provider refuses a token it has just renewed. Send the user to connect again.")
+    if verdict.kind == "asset":
+        return NotGranted("The user's role at the provider no longer opens this asset.", source="provider")
     if verdict.kind == "rate":
         return RateLimited("The provider limits how often this may be read.", retry_after=verdict.retry_after)
     if verdict.kind == "server":
@@ -233,14 +255,6 @@ def _failure(verdict: Verdict, status: int, place: Place) -> Exception:
     }
     detail = details.get(verdict.kind, f"The provider refused the request with status {status}.")
     return ProviderUnavailable(detail, retryable=False)
-
-
-def _lenient(answer: Answer) -> object:
-    """An error body, or nothing: a provider's error page need not be JSON."""
-    try:
-        return answer.json()
-    except ProviderUnavailable:
-        return None
 
 
 def _listing(resource: Resource, answer: Answer, place: Place) -> Listing:

@@ -1,16 +1,20 @@
 """What one process works with, put together once by the composition root (`broker.app`)."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from broker import apps
 from broker.accesses import Accesses
 from broker.config import ProviderApp, Settings
 from broker.contract import Connector
 from broker.db import Database
-from broker.errors import InvalidRequest, NotFound
+from broker.endpoints import Endpoints
+from broker.errors import InvalidRequest, NotFound, ProviderUnavailable
 from broker.identity import Identity
-from broker.providers.base import Endpoints, Provider, Resource
+from broker.providers.base import Provider
+from broker.providers.line import Line
+from broker.providers.resource import Resource
 from broker.upstream import Upstream
 from broker.vault import Vault
 
@@ -32,25 +36,60 @@ class Broker:
     upstream: Upstream
     identity: Identity
     providers: Mapping[str, Provider]
-    """By name, only those that have a provider app."""
+    """By name: those that ship, and the generic ones that are configured. Whether one is on is `app_for`'s to say."""
     connectors: Mapping[str, Connector]
     accesses: Accesses
     clock: Clock
 
     def provider(self, name: str) -> Provider:
-        """Raises `InvalidRequest` for a provider that is unknown or switched off."""
+        """Raises `InvalidRequest` for a provider that is unknown."""
         try:
             return self.providers[name]
         except KeyError:
-            problem = {"field": "provider", "problem": "unknown or not configured"}
-            raise InvalidRequest("This provider is not configured here.", errors=[problem]) from None
+            raise _not_configured() from None
 
-    def app(self, provider: Provider) -> ProviderApp:
-        return self.settings.apps[provider.name]
+    def app_for(self, provider: Provider, tenant: str) -> ProviderApp:
+        """The provider app by which this tenant connects: its own, or the one that all share.
 
-    def endpoints(self, provider: Provider) -> Endpoints:
+        Raises `InvalidRequest` where there is neither.
+        """
+        own = apps.own_id(self.database, tenant, provider.name)
+        app_id = own or (provider.name if provider.name in self.settings.apps else None)
+        if app_id is None:
+            raise _not_configured()
+        return self.app(app_id)
+
+    def is_on(self, provider: Provider) -> bool:
+        """Whether anybody can connect by this provider."""
+        return provider.name in self.settings.apps or apps.any_at(self.database, provider.name)
+
+    def app(self, app_id: str) -> ProviderApp:
+        """Raises `ProviderUnavailable` for one that is not configured any more."""
+        found = self.settings.apps.get(app_id) or apps.opened(self.database, self.vault, app_id)
+        if found is None or found.provider not in self.providers:
+            raise ProviderUnavailable("The provider app is not configured here any more.", retryable=False, sent=False)
+        defaults = self.settings.options.get(found.provider, {})
+        return replace(found, options={**defaults, **found.options})
+
+    def endpoints(self, app: ProviderApp) -> Endpoints:
         """Raises `ProviderUnavailable` when they must be discovered and cannot be."""
-        return provider.endpoints or self.identity.discovered(self.app(provider).issuer)
+        return self.providers[app.provider].served_at(app.options) or self.identity.discovered(self._issuer(app))
+
+    def line(self, app_id: str, *, begin_by: float | None = None) -> Line:
+        """The way to the provider of an app; no call is begun from `begin_by` (monotonic seconds) on.
+
+        Raises `ProviderUnavailable`.
+        """
+        app = self.app(app_id)
+        return Line(
+            app=app,
+            endpoints=self.endpoints(app),
+            upstream=self.upstream,
+            identity=self.identity,
+            redirect_uri=self.callback_url(app),
+            now=self.clock(),
+            begin_by=begin_by,
+        )
 
     def connector(self, name: str) -> Connector:
         """Raises `NotFound`."""
@@ -64,4 +103,14 @@ class Broker:
 
     def callback_url(self, app: ProviderApp) -> str:
         """Registered at the provider; one path per provider app, so that answers cannot be mixed up (STD-03)."""
-        return f"{self.settings.public_url}/callback/{app.id}"
+        own = f"/{app.id}" if app.tenant else ""
+        return f"{self.settings.public_url}/callback/{app.provider}{own}"
+
+    def _issuer(self, app: ProviderApp) -> str:
+        """A tenant's own app at a generic provider is registered at the issuer that the operator configured."""
+        return app.issuer or self.settings.apps[app.provider].issuer
+
+
+def _not_configured() -> InvalidRequest:
+    problem = {"field": "provider", "problem": "unknown or not configured"}
+    return InvalidRequest("This provider is not configured here.", errors=[problem])

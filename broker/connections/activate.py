@@ -19,12 +19,14 @@ from sqlalchemy.orm import Session
 from broker import audit
 from broker.connections.assets import Assets, choose, seal
 from broker.connections.begin import connector_scopes
-from broker.connections.exchange import Exchanged, lacks_lasting_access, live_of
-from broker.connections.owe import authorization
+from broker.connections.exchange import Exchanged, judge, lacks_lasting_access, live_of
+from broker.connections.owe import authorization, owe_tending
 from broker.connections.probe import probe
 from broker.connections.read import seal_account
+from broker.connections.reread import set_ends
 from broker.connections.sessions import end_session
-from broker.connections.tokens import freshness, set_aside, store_tokens
+from broker.connections.tend import next_look
+from broker.connections.tokens import set_aside, store_tokens
 from broker.errors import ConnectionRevoked, ConsentAgain, Forbidden, ProviderUnavailable, Unavailable
 from broker.models import Connection, ConnectSession, Grant
 from broker.runtime import Broker
@@ -76,11 +78,13 @@ def activate(
 ) -> Activated:
     """Store it all. `until`: monotonic seconds after which nothing more is begun.
 
-    Raises `ProviderUnavailable` where the probe finds the token dead, `ConnectionRevoked` where what the session
+    Raises as `judge`, `ProviderUnavailable` where the probe finds the token dead, `ConnectionRevoked` where what it
     renews was ended meanwhile, `ConsentAgain` where no lasting access is left, `Forbidden` where the session is over,
     `Unavailable`.
     """
     probed: datetime | None = None
+    with broker.database.read() as session:
+        row = session.get_one(ConnectSession, session_id)
     while True:
         outcome = insist(partial(_activate_once, broker, session_id, exchanged, assets, probed), until)
         if isinstance(outcome, Activated):
@@ -90,8 +94,9 @@ def activate(
         if outcome.until and outcome.until > broker.clock():
             time.sleep(POLL)
             continue
-        exchanged = probe(broker, session_id, exchanged)
+        exchanged = probe(broker, row.app_id, exchanged)
         attempt.answer, probed = exchanged.answer, outcome.at
+        judge(broker, row, exchanged)
 
 
 def insist(write: Callable[[], T], until: float) -> T:
@@ -180,9 +185,6 @@ def _update(
     connection.activated_at = now
     connection.fence += 1
     connection.lease_until, connection.refresh_inflight = None, False
-    if answer.refresh_token:
-        lifetime = answer.refresh_token_expires_in
-        connection.expires_at = None if lifetime is None else now + timedelta(seconds=lifetime)
     audit.note(
         session,
         "connection.activated",
@@ -195,9 +197,19 @@ def _update(
         state=connection.state,
     )
     seal_account(broker, session, connection, exchanged.account)
-    if not broker.provider(row.provider).one_revocation_ends_all:
+    provider = broker.provider(row.provider)
+    if not provider.one_revocation_ends_all:
         set_aside(broker, session, connection)
-    store_tokens(broker, session, connection, answer, freshness(now, answer.expires_in))
+    store_tokens(broker, session, connection, answer, now)
+    if provider.renewed_by == "access_token":
+        connection.expires_at = connection.access_expires_at
+    elif answer.refresh_token:
+        lifetime = answer.refresh_token_expires_in
+        connection.expires_at = None if lifetime is None else now + timedelta(seconds=lifetime)
+    set_ends(broker, connection, exchanged.report)
+    connection.expiring_told = None
+    if due_at := next_look(broker, connection):
+        owe_tending(session, connection.id, due_at=due_at, now=now)
 
 
 def _grants(

@@ -5,16 +5,18 @@ They name people and businesses, so a grant keeps them sealed, under the connect
 """
 
 import json
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from sqlalchemy.orm import Session
 
+from broker import scopes
 from broker.contract import Connector
 from broker.errors import BrokerError, ProviderUnavailable
 from broker.models import Connection, Grant
-from broker.providers.base import Place, Provider, Resource
+from broker.providers.base import Provider
+from broker.providers.line import Line
+from broker.providers.resource import Place, Resource
 from broker.runtime import Broker
 from broker.secret import Secret
 
@@ -41,14 +43,14 @@ class Assets:
 
 
 def reported(
-    broker: Broker,
+    line: Line,
     provider: Provider,
     connector: Connector,
     token: Secret,
     granted: frozenset[str],
-    last_call: float,
+    bounds: Mapping[str, frozenset[str]],
 ) -> Assets:
-    """What there is to choose from, asked of the provider with the token just exchanged, until `last_call` (monotonic).
+    """What there is to choose from, asked of the provider with the token just exchanged, within its own bounds.
 
     Raises `ProviderUnavailable` where it fails to answer and nothing could be read without a choice.
     """
@@ -57,16 +59,38 @@ def reported(
     if connector.choices is None:
         return Assets(offered=tuple(default))
     choices = provider.resources[connector.choices.resource]
-    if not all(granted & set(choices.fields[name]) for name in connector.choices.fields):
+    if not all(scopes.opened(name, choices.fields, granted) for name in connector.choices.fields):
         return Assets(offered=tuple(default))
     try:
-        listed = _listed(broker, provider, choices, connector.choices.fields, token, last_call)
+        listed = _listed(line, provider, choices, connector.choices.fields, token)
     except BrokerError:
         if not default:
             raise
         listed = []
     missing = [asset for asset in default if asset.id not in {found.id for found in listed}]
-    return Assets(offered=tuple(missing + listed))
+    bound = provider.bound(resource.asset_kind or "", granted & _scopes(connector, resource), bounds)
+    return Assets(offered=tuple(_within(missing + listed, bound)))
+
+
+def _scopes(connector: Connector, resource: Resource) -> frozenset[str]:
+    return frozenset(scopes.needed(connector.reads.fields, resource.fields))
+
+
+def _within(listed: Sequence[Asset], bound: frozenset[str] | None) -> list[Asset]:
+    """A bound may name what the listing left out (docs/facts/meta.md H1); what it does not name is not offered (H2)."""
+    if bound is None:
+        return list(listed)
+    known = {asset.id: asset for asset in listed}
+    return [known.get(asset, Asset(asset, asset)) for asset in sorted(bound)]
+
+
+def narrowed(given: Assets, bound: frozenset[str] | None) -> Assets:
+    """What is left of a grant's assets within what the provider now opens: a re-read only takes away."""
+    if bound is None:
+        return given
+    offered = tuple(asset for asset in given.offered if asset.id in bound)
+    chosen = None if given.chosen is None else tuple(asset for asset in given.chosen if asset.id in bound)
+    return Assets(offered, chosen)
 
 
 def choose(resource: Resource, given: Assets, asked: Sequence[str] | None) -> tuple[Assets, list[str]]:
@@ -111,18 +135,14 @@ def opened(broker: Broker, session: Session, row: Connection, grant: Grant) -> A
     )
 
 
-def _listed(
-    broker: Broker, provider: Provider, choices: Resource, fields: Sequence[str], token: Secret, last_call: float
-) -> list[Asset]:
-    """Every page of the listing operation. Raises `ProviderUnavailable`."""
-    operation = provider.operation(choices.operation, broker.endpoints(provider))
+def _listed(line: Line, provider: Provider, choices: Resource, fields: Sequence[str], token: Secret) -> list[Asset]:
+    """Every page of the listing operation. Raises `ProviderUnavailable`, `Unavailable` where time is up."""
+    operation = provider.operation(choices.operation, line.endpoints)
     found: list[Asset] = []
     place: Place | None = Place(fields=tuple(sorted(fields)))
     while place is not None and len(found) < MOST:
-        if time.monotonic() > last_call:
-            raise ProviderUnavailable("The provider took too long to list what there is to choose from.", status=504)
         url = operation.url(choices.parameters(sorted(fields), None, place, PAGE))
-        answer = broker.upstream.call(operation.method, url, pins=frozenset({operation.origin}), token=token)
+        answer = line.operate(operation, provider.signed(line, url, token), token=token)
         body = answer.json() if answer.status == 200 else None
         if not isinstance(body, dict):
             raise ProviderUnavailable("The provider did not list what there is to choose from.")

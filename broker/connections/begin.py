@@ -14,11 +14,12 @@ from sqlalchemy.orm import Session
 
 from broker import scopes
 from broker.clients import Caller
+from broker.config import ProviderApp
 from broker.connections.read import live_connection, open_account
 from broker.connections.sessions import end_session, noted, open_flow, open_people, seal_flow, sealed_people
 from broker.consent import ConsentText, consent_text
 from broker.contract import Connector
-from broker.errors import InvalidRequest, NotFound
+from broker.errors import InsufficientScope, InvalidRequest, NotFound
 from broker.failpoint import failpoint
 from broker.models import Connection, ConnectSession
 from broker.providers.base import AuthorizationHints, Provider
@@ -98,6 +99,7 @@ def begin(
     """
     caller.require_tenant(request.tenant)
     provider = broker.provider(request.provider)
+    app_id = broker.app_for(provider, request.tenant).id
     connectors = _chosen(broker, provider, request.connectors)
     if request.return_url not in caller.return_urls:
         raise _invalid("return_url", "must equal one that is registered for this client")
@@ -116,7 +118,7 @@ def begin(
             tenant=request.tenant,
             subject=request.subject,
             provider=provider.name,
-            app_id=broker.app(provider).id,
+            app_id=app_id,
             connectors=[connector.name for connector in connectors],
             ticked=[],
             return_url=request.return_url,
@@ -147,15 +149,16 @@ def page(broker: Broker, ticket: str) -> Page:
     """
     with broker.database.read() as session:
         row = _open_session(session, ticket, broker.clock())
-        people, provider = open_people(broker, session, row), broker.provider(row.provider)
+        people = open_people(broker, session, row)
+    app = broker.app(row.app_id)
     return Page(
         session_id=row.id,
-        text=_text(broker, row, people),
+        text=_text(broker, row, app, people),
         privacy_url=row.privacy_url,
         return_url=row.return_url,
         connectors=tuple(row.connectors),
-        all_or_nothing=provider.all_or_nothing,
-        authorization_endpoint=broker.upstream.mapped(broker.endpoints(provider).authorization),
+        all_or_nothing=broker.providers[app.provider].all_or_nothing(app.options),
+        authorization_endpoint=broker.upstream.mapped(broker.endpoints(app).authorization),
     )
 
 
@@ -165,34 +168,33 @@ def approve(broker: Broker, ticket: str, ticked: Collection[str]) -> Departure:
     Sending the form again makes the earlier departure's state worthless. Raises `InvalidRequest` (400).
     """
     state, cookie, verifier, nonce = fresh_token(), fresh_token(), fresh_token(), fresh_token()
-    endpoints = broker.endpoints(_provider_of(broker, ticket))
+    line = broker.line(_app_of(broker, ticket))
+    provider = broker.providers[line.app.provider]
     now = broker.clock()
     with broker.database.write() as session:
         row = _open_session(session, ticket, now, lock=True)
-        provider = broker.provider(row.provider)
         people = open_people(broker, session, row)
-        chosen = _ticked(row, provider, ticked)
+        chosen = _ticked(row, ticked, all_or_nothing=provider.all_or_nothing(line.app.options))
         row.ticked = [connector for connector in row.connectors if connector in chosen]
-        row.consent_text_hash = _text(broker, row, people).fingerprint()
+        row.consent_text_hash = _text(broker, row, line.app, people).fingerprint()
         connectors = [broker.connector(name) for name in row.ticked]
-        row.requested_scopes = sorted(provider.asked(frozenset(wanted_scopes(connectors, provider)), endpoints))
+        row.requested_scopes = sorted(provider.asked(frozenset(wanted_scopes(connectors, provider)), line))
         row.state_hash, row.browser_hash = digest(state.reveal()), digest(cookie.reveal())
         row.began_at, row.expires_at = now, min(now + TICKET_LIFETIME, row.created_at + SESSION_LIFETIME)
         _seal_departure(broker, session, row, verifier, nonce)
         hints = _hints(broker, session, row, people["login_hint"])
         text = row.consent_text_hash
         noted(session, row, "session.approved", actor="subject", connectors=row.ticked, consent_text_hash=text)
-        session_id, requested = row.id, row.requested_scopes
+        session_id = row.id
     failpoint("approve.stored")
-    app = broker.app(provider)
     url = broker.upstream.authorization_url(
-        endpoint=endpoints.authorization,
-        client_id=app.client_id,
-        redirect_uri=broker.callback_url(app),
-        scopes=requested_in_order(requested),
+        endpoint=line.endpoints.authorization,
+        client_id=line.app.client_id,
+        redirect_uri=line.redirect_uri,
+        scope=provider.scope_value(hints.requested, line),
         state=state.reveal(),
-        code_challenge=challenge(verifier),
-        extra={"nonce": nonce.reveal(), **provider.authorize_parameters(hints)},
+        code_challenge=challenge(verifier) if provider.knows_pkce else None,
+        extra=({"nonce": nonce.reveal()} if provider.is_openid else {}) | provider.authorize_parameters(hints, line),
     )
     return Departure(broker.upstream.mapped(url), cookie_name(broker, session_id), cookie)
 
@@ -215,11 +217,6 @@ def challenge(verifier: Secret) -> str:
     """RFC 7636 §4.2, S256."""
     hashed = hashlib.sha256(verifier.reveal().encode()).digest()
     return base64.urlsafe_b64encode(hashed).rstrip(b"=").decode()
-
-
-def requested_in_order(requested: Sequence[str]) -> list[str]:
-    """`openid` first, as OpenID Connect Core §3.1.2.1 would have it read."""
-    return sorted(requested, key=lambda scope: (scope != "openid", scope))
 
 
 def _chosen(broker: Broker, provider: Provider, names: Sequence[str]) -> list[Connector]:
@@ -256,15 +253,17 @@ def _open_session(session: Session, ticket: str, now: datetime, *, lock: bool = 
     return row
 
 
-def _provider_of(broker: Broker, ticket: str) -> Provider:
+def _app_of(broker: Broker, ticket: str) -> str:
     with broker.database.read() as session:
-        return broker.provider(_open_session(session, ticket, broker.clock()).provider)
+        return _open_session(session, ticket, broker.clock()).app_id
 
 
-def _text(broker: Broker, row: ConnectSession, people: Mapping[str, str | None]) -> ConsentText:
+def _text(broker: Broker, row: ConnectSession, app: ProviderApp, people: Mapping[str, str | None]) -> ConsentText:
+    provider = broker.providers[app.provider]
     return consent_text(
-        broker.provider(row.provider),
+        provider,
         [broker.connector(name) for name in row.connectors],
+        may_choose=not provider.all_or_nothing(app.options),
         locale=row.locale,
         tenant_label=row.tenant_label,
         subject_label=people["subject_label"],
@@ -279,8 +278,8 @@ def _seal_departure(broker: Broker, session: Session, row: ConnectSession, verif
     seal_flow(broker, session, row, flow | {name: kept[name].reveal() for name in ("ticket",) if name in kept})
 
 
-def _ticked(row: ConnectSession, provider: Provider, ticked: Collection[str]) -> set[str]:
-    if provider.all_or_nothing:
+def _ticked(row: ConnectSession, ticked: Collection[str], *, all_or_nothing: bool) -> set[str]:
+    if all_or_nothing:
         return set(row.connectors)
     unknown = set(ticked) - set(row.connectors)
     if unknown or not ticked:
@@ -295,5 +294,28 @@ def _hints(broker: Broker, session: Session, row: ConnectSession, login_hint: st
         login_hint=login_hint,
         account_id=account["id"] if account else None,
         force_consent=row.force_consent,
+        declined=_declined(session, row),
         requested=frozenset(row.requested_scopes),
     )
+
+
+def _declined(session: Session, row: ConnectSession) -> bool:
+    """Whether the user once refused, at this provider app, some of what is asked for now: what a live connection lacks
+    of it, or the reason for which the last attempt failed. Some providers then ask only if told to (docs/facts/meta.md
+    §1.1)."""
+    mine = (Connection.tenant == row.tenant, Connection.subject == row.subject, Connection.app_id == row.app_id)
+    for held in session.scalars(select(Connection).where(*mine, Connection.live.is_(True))):
+        if set(row.requested_scopes) & set(held.requested_scopes) - set(held.granted_scopes):
+            return True
+    before = (
+        select(ConnectSession.outcome)
+        .where(
+            ConnectSession.tenant == row.tenant,
+            ConnectSession.subject == row.subject,
+            ConnectSession.app_id == row.app_id,
+            ConnectSession.created_at < row.created_at,
+        )
+        .order_by(ConnectSession.created_at.desc())
+    )
+    outcome = session.scalar(before.limit(1))
+    return bool(outcome and outcome.get("code") == InsufficientScope.code)

@@ -14,15 +14,16 @@ from sqlalchemy.orm import Session
 
 from broker.connections.begin import cookie_name
 from broker.connections.sessions import end_session, noted, open_flow, seal_flow
+from broker.endpoints import Endpoints
 from broker.errors import InvalidRequest
 from broker.failpoint import failpoint
 from broker.models import ConnectSession
-from broker.providers.base import Endpoints
+from broker.providers.base import Provider
 from broker.runtime import Broker
 from broker.secret import Secret, digest, fresh_token
 
 CONFIRM_LIFETIME = timedelta(minutes=10)
-LONGEST = {"state": 256, "code": 2048, "error": 256, "iss": 512}
+LONGEST = {"state": 256, "code": 2048, "error": 256, "error_code": 64, "iss": 512}
 NEVER = ("access_token", "id_token", "refresh_token")
 """Only the implicit flow brings these through a browser, and we never ask for it."""
 
@@ -40,7 +41,7 @@ class Callback:
     def parse(cls, query: Mapping[str, Sequence[str]]) -> "Callback":
         """Raises `InvalidRequest` (400) for repeated, missing, over-long or contradictory parameters (INP-52)."""
         values = {name: _single(query, name, longest) for name, longest in LONGEST.items()}
-        state, code, error = values["state"], values["code"], values["error"]
+        state, code, error = values["state"], values["code"], values["error"] or _numbered(values["error_code"])
         if state is None or (code is None) == (error is None) or any(name in query for name in NEVER):
             raise _refused()
         return cls(state, None if code is None else Secret(code), error, values["iss"])
@@ -52,13 +53,13 @@ def complete(broker: Broker, app_id: str, callback: Callback, cookies: Mapping[s
     Raises `InvalidRequest` (400) for another browser, another provider, a replay, an expired or unknown state.
     """
     row = _session_of(broker, app_id, callback.state, cookies)
-    endpoints = broker.endpoints(broker.provider(row.provider))
-    checks_out = _issuer_is(endpoints, callback.issuer)
+    checks_out = _issuer_is(broker.endpoints(broker.app(row.app_id)), callback.issuer)
+    code = callback.code and _bare(broker.provider(row.provider), callback.code)
     confirm_code = fresh_token()
     with broker.database.write() as session:
         row = _use_state(broker, session, callback.state)
-        if callback.code and checks_out:
-            _keep_code(broker, session, row, callback.code, confirm_code)
+        if code and checks_out:
+            _keep_code(broker, session, row, code, confirm_code)
         else:
             denied = callback.error == "access_denied" and checks_out
             end_session(broker, session, row, "denied" if denied else "failed", actor="provider")
@@ -66,7 +67,7 @@ def complete(broker: Broker, app_id: str, callback: Callback, cookies: Mapping[s
         raise _refused()
     failpoint("complete.stored")
     parameters = {"session": row.id, "status": row.status}
-    return returned(row.return_url, parameters | ({"code": confirm_code.reveal()} if callback.code else {}))
+    return returned(row.return_url, parameters | ({"code": confirm_code.reveal()} if code else {}))
 
 
 def returned(return_url: str, parameters: Mapping[str, str]) -> str:
@@ -74,6 +75,11 @@ def returned(return_url: str, parameters: Mapping[str, str]) -> str:
     parts = urlsplit(return_url)
     query = "&".join(filter(None, (parts.query, urlencode(parameters))))
     return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
+
+
+def _numbered(error_code: str | None) -> str | None:
+    """Facebook's second form of an error: its number alone, never that the user refused (docs/facts/meta.md §1.2)."""
+    return None if error_code is None else "server_error"
 
 
 def _single(query: Mapping[str, Sequence[str]], name: str, longest: int) -> str | None:
@@ -107,7 +113,15 @@ def _session_of(broker: Broker, app_id: str, state: str, cookies: Mapping[str, s
 
 def _issuer_is(endpoints: Endpoints, issuer: str | None) -> bool:
     """RFC 9207 §2.4: exact comparison; a missing one passes only where the provider never promised it."""
-    return issuer == endpoints.issuers[0] if issuer is not None else not endpoints.issuer_in_callback
+    return (issuer,) == endpoints.issuers[:1] if issuer is not None else not endpoints.issuer_in_callback
+
+
+def _bare(provider: Provider, received: Secret) -> Secret:
+    """The code without what the provider hangs on it. Raises `InvalidRequest` where nothing is left."""
+    code = provider.code(received.reveal())
+    if not code:
+        raise _refused()
+    return Secret(code)
 
 
 def _use_state(broker: Broker, session: Session, state: str) -> ConnectSession:

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from broker.clients import Caller
 from broker.connections.activate import Activated, Attempt, activate, insist
 from broker.connections.begin import TICKET_LIFETIME
-from broker.connections.exchange import Claimed, checked, exchange, judge, with_assets
+from broker.connections.exchange import Claimed, checked, exchange, judge, lasting, with_assets
 from broker.connections.probe import TokenDead
 from broker.connections.sessions import end_session, noted, open_flow, seal_flow
 from broker.connections.tokens import orphan
@@ -91,6 +91,7 @@ def _carry_out(broker: Broker, claim: Claimed, assets: Mapping[str, Sequence[str
         failpoint("confirm.claimed")
         attempt.answer = exchange(broker, claim)
         failpoint("confirm.exchanged")
+        attempt.answer = lasting(broker, claim, attempt.answer)
         exchanged = checked(broker, claim, attempt.answer)
         attempt.account_index = exchanged.account_index
         judge(broker, claim.row, exchanged)

@@ -3,18 +3,19 @@
 Nothing is stored here. Of what the provider granted only what the session asked for counts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from broker import scopes
-from broker.config import origin
+from broker.config import ProviderApp
 from broker.connections.assets import Assets, reported
 from broker.errors import ConsentAgain, InsufficientScope, ProviderUnavailable, WrongAccount
 from broker.models import Connection, ConnectSession
-from broker.providers.base import Account, Provider
+from broker.providers.base import Account, Provider, Report
 from broker.runtime import Broker
 from broker.secret import Secret
 from broker.upstream import TokenAnswer, TokenRefused
@@ -38,46 +39,50 @@ class Exchanged:
     account: Account
     account_index: bytes
     granted: frozenset[str]
+    report: Report
     assets: Mapping[str, Assets] = field(default_factory=dict)
     """connector → what the provider reports to choose from."""
 
 
 def exchange(broker: Broker, claim: Claimed) -> TokenAnswer:
     """Spend the code. Raises `ProviderUnavailable`, `RateLimited`; whatever it says, the session is over."""
-    provider = broker.provider(claim.row.provider)
-    app, endpoint = broker.app(provider), broker.endpoints(provider).token
-    try:
-        return broker.upstream.exchange(
-            endpoint=endpoint,
-            pins=frozenset({origin(endpoint)}),
-            client_id=app.client_id,
-            client_secret=app.client_secret,
-            code=claim.code,
-            code_verifier=claim.code_verifier,
-            redirect_uri=broker.callback_url(app),
-            auth_method=provider.auth_method,
-        )
-    except TokenRefused as refusal:
-        detail = f"The provider refused the authorization code ({refusal.error}). Start again."
-        raise ProviderUnavailable(detail, retryable=False) from None
+    line = broker.line(claim.row.app_id)
+    with _refusals("the authorization code"):
+        return broker.providers[line.app.provider].exchange(line, claim.code, claim.code_verifier)
+
+
+def lasting(broker: Broker, claim: Claimed, answer: TokenAnswer) -> TokenAnswer:
+    """The token that is kept. Raises as `exchange`."""
+    line = broker.line(claim.row.app_id)
+    with _refusals("to prolong the token"):
+        return broker.providers[line.app.provider].lasting(line, answer)
 
 
 def checked(broker: Broker, claim: Claimed, answer: TokenAnswer) -> Exchanged:
-    """Whose it is, by the verified id_token, and what was granted, by the answer. Raises `ProviderUnavailable`,
+    """Whose it is and what was granted, as the provider says it to us alone. Raises `ProviderUnavailable`,
     `Unavailable`."""
-    provider = broker.provider(claim.row.provider)
-    app = broker.app(provider)
-    claims = broker.identity.verify(
-        answer.id_token,
-        endpoints=broker.endpoints(provider),
-        client_id=app.client_id,
-        nonce=claim.nonce.reveal(),
-    )
-    account = provider.account(claims)
-    with broker.database.write() as session:
-        index = broker.vault.blind_index(session, provider=app.id, client_id=app.client_id, value=account.id)
+    line = broker.line(claim.row.app_id)
     requested = frozenset(claim.row.requested_scopes)
-    return Exchanged(answer, account, index, provider.granted_scopes(answer.scope, requested))
+    with _refusals("to say whose the token is"):
+        report = broker.providers[line.app.provider].report(line, answer, claim.nonce.reveal(), requested)
+    with broker.database.write() as session:
+        index = account_index(broker, session, line.app, report.account.id)
+    return Exchanged(answer, report.account, index, report.granted or frozenset(), report)
+
+
+def account_index(broker: Broker, session: Session, app: ProviderApp, account_id: str) -> bytes:
+    """By which an account is found without its id."""
+    return broker.vault.blind_index(session, provider=app.id, client_id=app.client_id, value=account_id)
+
+
+@contextmanager
+def _refusals(what: str) -> Iterator[None]:
+    """A refusal of the provider's, as the error that ends the session."""
+    try:
+        yield
+    except TokenRefused as refusal:
+        detail = f"The provider refused {what} ({refusal}). Start again."
+        raise ProviderUnavailable(detail, retryable=False) from None
 
 
 def judge(broker: Broker, row: ConnectSession, exchanged: Exchanged) -> None:
@@ -111,10 +116,10 @@ def with_assets(broker: Broker, row: ConnectSession, exchanged: Exchanged, last_
 
     `last_call`: monotonic seconds after which the provider is not asked any more. Raises `ProviderUnavailable`.
     """
+    line = broker.line(row.app_id, begin_by=last_call)
     provider, token, granted = broker.provider(row.provider), exchanged.answer.access_token, _counted(row, exchanged)
-    offered = {
-        name: reported(broker, provider, broker.connector(name), token, granted, last_call) for name in row.ticked
-    }
+    bounds = exchanged.report.bounds
+    offered = {name: reported(line, provider, broker.connector(name), token, granted, bounds) for name in row.ticked}
     return replace(exchanged, assets=offered)
 
 

@@ -13,19 +13,29 @@ from broker.secret import fresh_id
 
 TELL_PROVIDER = "tell_provider"
 """Tell the provider that an account's authorization is over. One open duty per (provider app, account)."""
+TEND = "tend"
+"""Look after a connection: renew its token ahead of its end, ask what still stands, announce its end. One each."""
 
 
 def owe_telling(session: Session, app_id: str, account: str, *, now: datetime) -> None:
-    """`account` is the blind index in hex, or an orphan's id where the account is not known.
+    """`account` is the blind index in hex, or an orphan's id where the account is not known."""
+    _owe(session, TELL_PROVIDER, f"{app_id}:{account}", now, now)
 
-    An open duty begins anew: due at once, with the patience of a new one, and fenced, so that a worker that is just
-    finishing it looks once more. One statement: between two the duty could be closed, and what is owed now lost.
+
+def owe_tending(session: Session, connection_id: str, *, due_at: datetime, now: datetime) -> None:
+    """An open one is put to `due_at`."""
+    _owe(session, TEND, connection_id, due_at, now)
+
+
+def _owe(session: Session, kind: str, key: str, due_at: datetime, now: datetime) -> None:
+    """An open duty begins anew: with the patience of a new one, and fenced, so that a worker that is just finishing it
+    looks once more. One statement: between two the duty could be closed, and what is owed now lost.
     """
-    key: dict[str, Any] = {"kind": TELL_PROVIDER, "key": f"{app_id}:{account}", "open": True}
-    anew = {"due_at": now, "created_at": now, "attempts": 0}
+    named: dict[str, Any] = {"kind": kind, "key": key, "open": True}
+    anew = {"due_at": due_at, "created_at": now, "attempts": 0}
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    made = insert(Duty).values(**key, **anew, id=fresh_id("dut"), fence=0)
-    owed = made.on_conflict_do_update(index_elements=list(key), set_={**anew, "fence": Duty.fence + 1})
+    made = insert(Duty).values(**named, **anew, id=fresh_id("dut"), fence=0)
+    owed = made.on_conflict_do_update(index_elements=list(named), set_={**anew, "fence": Duty.fence + 1})
     session.connection().execute(owed)
 
 

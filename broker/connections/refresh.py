@@ -1,7 +1,8 @@
 """Refresh: one access token per connection and expiry, over threads, processes and hosts (I3).
 
 A lease row, a fence that rises with every lease, and a compare-and-set at the end; no transaction is held while
-the provider is called. docs/facts/security.md §5.2.
+the provider is called. docs/facts/security.md §5.2. A token that renews itself is renewed by a duty ahead of its end;
+where the provider refuses such a one, it is asked what still stands, under the same lease.
 """
 
 import logging
@@ -12,14 +13,26 @@ from datetime import datetime, timedelta
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from broker.config import origin
+from broker.connections.exchange import account_index
+from broker.connections.owe import owe_tending
 from broker.connections.read import noted
-from broker.connections.tokens import freshness, open_token, orphan, store_tokens
+from broker.connections.reread import reread, set_granted
+from broker.connections.revoke import ended_by_provider
+from broker.connections.tokens import open_token, orphan, store_tokens
 from broker.connections.use import Standing, again
-from broker.errors import BrokerError, ProviderUnavailable, RateLimited, ReconnectRequired, Unavailable
+from broker.errors import (
+    BrokerError,
+    ConnectionRevoked,
+    ConnectionSuspended,
+    ProviderUnavailable,
+    RateLimited,
+    ReconnectRequired,
+    Unavailable,
+)
 from broker.failpoint import failpoint
 from broker.models import Connection
-from broker.providers.base import Endpoints, Provider
+from broker.providers.base import Fate, Provider, Report
+from broker.providers.line import Line
 from broker.runtime import Broker
 from broker.secret import Secret
 from broker.upstream import TokenAnswer, TokenRefused
@@ -28,7 +41,11 @@ log = logging.getLogger("broker.connections")
 
 POLL = 0.05
 LEASE_MARGIN = 5.0
-"""Seconds by which a lease outlasts the total deadline of the call made under it."""
+"""Seconds by which a lease outlasts the total deadline of the calls made under it."""
+LONGEST_RENEWAL = 3
+"""Calls of a renewal: the token, whether it lives, what it opens (docs/facts/meta.md §1.6, §1.8, §1.9)."""
+HELD = ("active", "suspended")
+"""States in which a token is kept alive: one that is suspended goes on afterwards."""
 
 
 @dataclass(frozen=True)
@@ -47,19 +64,28 @@ class Token:
 @dataclass(frozen=True)
 class _Lease:
     fence: int
-    refresh_token: Secret
+    token: Secret
+    """What renews the access token."""
     ambiguous: bool
     """An earlier holder called the provider, perhaps, and never stored the answer."""
 
 
-def access_token(broker: Broker, standing: Standing, *, until: float, refused: int | None = None) -> Token:
-    """A token that is fresh; `refused` is the version of one that the provider has just refused.
+def access_token(
+    broker: Broker,
+    standing: Standing,
+    *,
+    until: float,
+    refused: int | None = None,
+    because: TokenRefused | None = None,
+) -> Token:
+    """A token that is fresh; `refused` is the version of one that the provider has just refused, `because` its reason.
 
     `until`, on the monotonic clock, bounds it all. A token that still lives serves while it is renewed, and where it
-    cannot be. Raises the errors of `use.again`, `ReconnectRequired`, `ProviderUnavailable`, `RateLimited`,
-    `Unavailable`.
+    cannot be. Raises the errors of `use.again`, `ReconnectRequired`, `ConnectionSuspended`, `ProviderUnavailable`,
+    `RateLimited`, `Unavailable`.
     """
     current = standing
+    renews_itself = broker.providers[standing.connection.provider].renewed_by == "access_token"
     while True:
         row = current.connection
         if row.token_version != refused and row.fresh_until and broker.clock() < row.fresh_until:
@@ -68,11 +94,12 @@ def access_token(broker: Broker, standing: Standing, *, until: float, refused: i
         may_wait = time.monotonic() + broker.settings.provider_deadline <= until
         if may_wait and (row.refresh_token or not lives) and (lease := _lease(broker, row)):
             try:
-                _refresh(broker, row, lease)
+                _look(broker, row, lease, because) if renews_itself else _renew(broker, row, lease)
             except (ProviderUnavailable, RateLimited):
                 if not lives:
                     raise
                 return _opened(broker, current)
+            refused = None if renews_itself else refused
         elif lives:
             return _opened(broker, current)
         elif may_wait:
@@ -80,6 +107,21 @@ def access_token(broker: Broker, standing: Standing, *, until: float, refused: i
         else:
             raise Unavailable("Renewing the access token takes too long. Repeat the request.")
         current = again(broker, standing)
+
+
+def renew(broker: Broker, row: Connection, *, begin_by: float | None = None) -> None:
+    """Renew a token that renews itself, ahead of its end. Nothing where another process holds the lease.
+
+    Raises as `access_token`.
+    """
+    if lease := _lease(broker, row):
+        _renew(broker, row, lease, begin_by=begin_by)
+
+
+def look(broker: Broker, row: Connection, *, begin_by: float | None = None) -> None:
+    """Ask the provider what still stands, and take away what does not. Raises as `access_token`."""
+    if lease := _lease(broker, row):
+        _look(broker, row, lease, None, begin_by=begin_by)
 
 
 def _opened(broker: Broker, current: Standing) -> Token:
@@ -97,49 +139,53 @@ def _still_lives(broker: Broker, row: Connection) -> bool:
 def _lease(broker: Broker, row: Connection) -> _Lease | None:
     """One process gets it for this version; None for all others. Raises `ReconnectRequired` without a refresh token."""
     now = broker.clock()
-    until = now + timedelta(seconds=broker.settings.provider_deadline + LEASE_MARGIN)
+    calls = LONGEST_RENEWAL if broker.providers[row.provider].renewed_by == "access_token" else 1
+    until = now + timedelta(seconds=calls * broker.settings.provider_deadline + LEASE_MARGIN)
     statement = (
         update(Connection)
         .where(
             Connection.id == row.id,
-            Connection.state == "active",
+            Connection.state.in_(HELD),
             Connection.token_version == row.token_version,
         )
         .where(or_(Connection.lease_until.is_(None), Connection.lease_until < now))
         .values(fence=Connection.fence + 1, lease_until=until, refresh_inflight=True)
         .returning(Connection.fence)
     )
+    provider = broker.providers[row.provider]
     with broker.database.write() as session:
         ambiguous = session.scalar(select(Connection.refresh_inflight).where(Connection.id == row.id).with_for_update())
         fence = session.scalar(statement)
         if fence is None:
             return None
         leased = session.get_one(Connection, row.id)
-        token = open_token(broker, session, leased, "refresh_token")
+        token = _renewing(broker, session, leased, provider)
         if token is None:
             _end_lease(leased)
-            _needs_reconnect(session, leased)
+            needs_reconnect(session, leased)
     if token is None:
         raise ReconnectRequired("The access token ended and there is none to renew it. Connect again.")
     failpoint("refresh.leased")
     return _Lease(fence, token, bool(ambiguous))
 
 
-def _refresh(broker: Broker, row: Connection, lease: _Lease) -> None:
+def _renewing(broker: Broker, session: Session, row: Connection, provider: Provider) -> Secret | None:
+    """A token that renews itself does so only while it lives (docs/facts/meta.md §1.6, §3.1)."""
+    if provider.renewed_by == "refresh_token":
+        return open_token(broker, session, row, "refresh_token")
+    return open_token(broker, session, row, "access_token") if _still_lives(broker, row) else None
+
+
+def _renew(broker: Broker, row: Connection, lease: _Lease, *, begin_by: float | None = None) -> None:
     provider = broker.providers[row.provider]
-    app = broker.app(provider)
     asked_at = broker.clock()
+    report = None
     try:
-        endpoints = broker.endpoints(provider)
-        answer = broker.upstream.refresh(
-            endpoint=endpoints.token,
-            pins=frozenset({origin(endpoints.token)}),
-            client_id=app.client_id,
-            client_secret=app.client_secret,
-            refresh_token=lease.refresh_token,
-            auth_method=provider.auth_method,
-        )
-        _check_account(broker, row, provider, endpoints, answer)
+        line = broker.line(row.app_id, begin_by=begin_by)
+        answer = provider.renew(line, lease.token)
+        _check_account(broker, row, provider, line, answer)
+        if provider.renewed_by == "access_token":
+            report = provider.inspect(line, answer.access_token)
     except TokenRefused as refusal:
         if error := _refused(broker, row, lease, refusal):
             raise error from None
@@ -148,27 +194,56 @@ def _refresh(broker: Broker, row: Connection, lease: _Lease) -> None:
         _release(broker, row, lease, sent=getattr(error, "sent", True))
         raise
     failpoint("refresh.answered")
-    _store(broker, row, lease, provider, answer, asked_at)
+    _store(broker, row, lease, provider, answer, report, asked_at)
     failpoint("refresh.stored")
 
 
-def _check_account(
-    broker: Broker, row: Connection, provider: Provider, endpoints: Endpoints, answer: TokenAnswer
+def _look(
+    broker: Broker, row: Connection, lease: _Lease, because: TokenRefused | None, *, begin_by: float | None = None
 ) -> None:
-    """An id_token that comes with a refresh must be of the same account (REL-50, OpenID Connect Core §12.2)."""
-    if answer.id_token is None:
+    """Whether the token lives, whatever a data call was told. The provider's own word there may say more about why it
+    does not (docs/facts/meta.md §6.1)."""
+    provider = broker.providers[row.provider]
+    try:
+        report = provider.inspect(broker.line(row.app_id, begin_by=begin_by), lease.token)
+    except TokenRefused as refusal:
+        if error := _refused(broker, row, lease, _plainer(provider, refusal, because)):
+            raise error from None
         return
-    client_id = broker.app(provider).client_id
-    claims = broker.identity.verify(answer.id_token, endpoints=endpoints, client_id=client_id, nonce=None)
-    account = provider.account(claims).id
+    except BrokerError:
+        _release(broker, row, lease, sent=False)
+        raise
     with broker.database.write() as session:
-        index = broker.vault.blind_index(session, provider=row.app_id, client_id=client_id, value=account)
+        if current := _held(session, row, lease):
+            _end_lease(current)
+            if report:
+                reread(broker, session, current, report)
+
+
+def _plainer(provider: Provider, refusal: TokenRefused, because: TokenRefused | None) -> TokenRefused:
+    return because if because and refusal.subcode is None and provider.fate(refusal) == "dead" else refusal
+
+
+def _check_account(broker: Broker, row: Connection, provider: Provider, line: Line, answer: TokenAnswer) -> None:
+    """An id_token that comes with a refresh must be of the same account (REL-50, OpenID Connect Core §12.2)."""
+    if answer.id_token is None or not provider.is_openid:
+        return
+    client_id = line.app.client_id
+    claims = broker.identity.verify(answer.id_token, endpoints=line.endpoints, client_id=client_id, nonce=None)
+    with broker.database.write() as session:
+        index = account_index(broker, session, line.app, provider.account(claims).id)
     if index != row.account_index:
         raise ProviderUnavailable("The provider answered with another account's token.", retryable=False)
 
 
 def _store(
-    broker: Broker, row: Connection, lease: _Lease, provider: Provider, answer: TokenAnswer, asked_at: datetime
+    broker: Broker,
+    row: Connection,
+    lease: _Lease,
+    provider: Provider,
+    answer: TokenAnswer,
+    report: Report | None,
+    asked_at: datetime,
 ) -> None:
     """Compare-and-set on the fence. Who loses to a revocation owes the provider the new token's end (REL-31).
 
@@ -187,33 +262,57 @@ def _store(
                     account_index=row.account_index,
                 )
             return
-        reported = provider.granted_scopes(answer.scope, frozenset(current.granted_scopes))
-        granted = sorted(reported & set(current.confirmed_scopes))
-        if granted != current.granted_scopes:
-            noted(session, current, "connection.scopes_changed", actor="provider", scopes=granted)
-        current.granted_scopes = granted
-        store_tokens(broker, session, current, answer, freshness(asked_at, answer.expires_in))
+        store_tokens(broker, session, current, answer, asked_at)
+        if provider.renewed_by == "refresh_token":
+            granted = provider.granted_scopes(answer.scope, frozenset(current.granted_scopes))
+            set_granted(session, current, granted & set(current.confirmed_scopes))
+            _new_end(session, current, answer, asked_at)
+        else:
+            current.expires_at = current.access_expires_at
+        if report:
+            reread(broker, session, current, report)
         _end_lease(current)
 
 
+def _new_end(session: Session, row: Connection, answer: TokenAnswer, asked_at: datetime) -> None:
+    """A refresh token that rotates brings its own end along."""
+    if answer.refresh_token and answer.refresh_token_expires_in is not None:
+        row.expires_at = asked_at + timedelta(seconds=answer.refresh_token_expires_in)
+        owe_tending(session, row.id, due_at=asked_at, now=asked_at)
+
+
 def _refused(broker: Broker, row: Connection, lease: _Lease, refusal: TokenRefused) -> BrokerError | None:
-    """Only `invalid_grant` ends a connection; it is committed before anybody hears of it (§5.2.3, STD-23).
+    """What a refusal means for the connection; it is committed before anybody hears of it (§5.2.3, STD-23).
 
     None where the token that was refused is no longer the connection's: nothing is condemned (F10).
     """
-    final = refusal.error == "invalid_grant"
+    fate = broker.providers[row.provider].fate(refusal)
     with broker.database.write() as session:
         current = _held(session, row, lease)
         if current is None:
             return None
         _end_lease(current)
-        if final:
-            _needs_reconnect(session, current, ambiguous=lease.ambiguous)
-    if final and lease.ambiguous:
+        if fate == "dead":
+            needs_reconnect(session, current, ambiguous=lease.ambiguous)
+        if fate == "paused":
+            suspended_by_provider(session, current, broker.clock())
+    if fate == "dead" and lease.ambiguous:
         log.warning("a refresh of connection %s was interrupted before, and its token is now refused", row.id)
-    if final:
+    if fate == "removed":
+        ended_by_provider(broker, row.id, reason="the user removed the app at the provider")
+    return _told(fate, refusal)
+
+
+def _told(fate: Fate, refusal: TokenRefused) -> BrokerError:
+    if fate == "dead":
         return ReconnectRequired("The provider no longer honours this connection. Send the user to connect again.")
-    return ProviderUnavailable(f"The provider refused the refresh ({refusal.error}).", retryable=False)
+    if fate == "removed":
+        return ConnectionRevoked("The user removed this app at the provider.")
+    if fate == "paused":
+        return ConnectionSuspended(
+            "The provider holds this account until its owner has logged in there.", source="provider"
+        )
+    return ProviderUnavailable(f"The provider refused the refresh ({refusal}).", retryable=False)
 
 
 def _release(broker: Broker, row: Connection, lease: _Lease, *, sent: bool) -> None:
@@ -224,9 +323,9 @@ def _release(broker: Broker, row: Connection, lease: _Lease, *, sent: bool) -> N
 
 
 def _held(session: Session, row: Connection, lease: _Lease) -> Connection | None:
-    """The row, if our lease is still the newest and the connection active."""
+    """The row, if our lease is still the newest and the connection not over."""
     query = select(Connection).where(
-        Connection.id == row.id, Connection.fence == lease.fence, Connection.state == "active"
+        Connection.id == row.id, Connection.fence == lease.fence, Connection.state.in_(HELD)
     )
     return session.scalar(query.with_for_update())
 
@@ -235,7 +334,14 @@ def _end_lease(row: Connection) -> None:
     row.lease_until, row.refresh_inflight = None, False
 
 
-def _needs_reconnect(session: Session, row: Connection, *, ambiguous: bool = False) -> None:
+def needs_reconnect(session: Session, row: Connection, *, ambiguous: bool = False) -> None:
     """`ambiguous`: an earlier refresh never got its answer, so the provider may have spent the token then (REL-07)."""
     row.state, row.access_token, row.fresh_until = "reconnect_required", None, None
+    row.asset_tokens = None
     noted(session, row, "connection.reconnect_required", actor="provider", ambiguous_refresh=ambiguous or None)
+
+
+def suspended_by_provider(session: Session, row: Connection, now: datetime) -> None:
+    """The token is kept: the provider honours it again once its owner has acted there, or the user connects again."""
+    row.provider_suspended_at, row.state = now, "suspended"
+    noted(session, row, "connection.suspended", actor="provider")

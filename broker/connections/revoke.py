@@ -24,6 +24,9 @@ from broker.models import Connection, ConnectSession, Grant, Revocation, Revocat
 from broker.runtime import Broker
 from broker.secret import fresh_id
 
+PROVIDER = "provider"
+"""As an actor: who revoked at the provider itself."""
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -43,6 +46,16 @@ def end_grant(
 ) -> Ended:
     """Withdraw one connector; the last one ends the connection. Raises `NotFound` for one never granted."""
     return _carried_out(broker, lambda session: _end_grant(broker, session, caller, connection_id, connector, reason))
+
+
+def ended_by_provider(broker: Broker, connection_id: str, *, reason: str) -> None:
+    """The provider has said that the user ended it there: the same path, with a receipt. Nothing where it was ended."""
+    with broker.database.write() as session:
+        row = session.get_one(Connection, connection_id)
+        authorization(session, row.app_id, row.account_index)
+        session.refresh(row, with_for_update=True)
+        if row.live:
+            _ended(broker, session, PROVIDER, row, reason, connector=None)
 
 
 def would_end(broker: Broker, caller: Caller, connection_id: str, connector: str | None = None) -> dict[str, Any]:
@@ -115,7 +128,7 @@ def _end_connection(
     row = _locked(session, caller, connection_id)
     if not row.live:
         return _earlier(session, row.id, "connection"), False
-    return _ended(broker, session, caller, row, reason, connector=None), True
+    return _ended(broker, session, caller.client_id, row, reason, connector=None), True
 
 
 def _end_grant(
@@ -128,9 +141,21 @@ def _end_grant(
     if not ending:
         return _earlier(session, row.id, "grant", connector), False
     if len(live) == 1:
-        return _ended(broker, session, caller, row, reason, connector=connector), True
-    _withdraw(broker, session, caller, row, ending)
-    return _new_receipt(broker, session, caller, row, reason, "grant", connector, outcome="shared"), True
+        return _ended(broker, session, caller.client_id, row, reason, connector=connector), True
+    _withdraw(broker, session, caller.client_id, row, ending)
+    return _grant_receipt(broker, session, caller.client_id, row, reason, connector), True
+
+
+def _grant_receipt(
+    broker: Broker, session: Session, actor: str, row: Connection, reason: str | None, connector: str
+) -> str:
+    """The authorization goes on. Where the provider takes back single permissions, it is told which nothing needs any
+    more (docs/facts/meta.md §1.10)."""
+    takes_back = row.provider in broker.providers and broker.providers[row.provider].takes_back_permissions
+    if takes_back:
+        owe_telling(session, row.app_id, row.account_index.hex(), now=broker.clock())
+    outcome = "pending" if takes_back else "shared"
+    return _new_receipt(broker, session, actor, row, reason, "grant", connector, outcome=outcome)
 
 
 def _locked(session: Session, caller: Caller, connection_id: str) -> Connection:
@@ -151,15 +176,15 @@ def _require_grant(session: Session, row: Connection, connector: str) -> None:
 def _ended(
     broker: Broker,
     session: Session,
-    caller: Caller,
+    actor: str,
     row: Connection,
     reason: str | None,
     connector: str | None,
 ) -> str:
     """Deny from now on, drop what could be used, and owe the provider the news."""
     now = broker.clock()
-    _withdraw(broker, session, caller, row, _live_grants(session, row))
-    noted(session, row, "connection.revoked", actor=caller.client_id, reason=reason, connector=connector)
+    _withdraw(broker, session, actor, row, _live_grants(session, row))
+    noted(session, row, "connection.revoked", actor=actor, reason=reason, connector=connector)
     row.state, row.live, row.ended_at = "revoking", None, now
     row.fence += 1
     row.lease_until, row.fresh_until, row.refresh_inflight = None, None, False
@@ -170,19 +195,19 @@ def _ended(
     )
     for attempt in session.scalars(renewing).all():
         end_session(broker, session, attempt, "failed")
-    return _new_receipt(broker, session, caller, row, reason, "connection", connector, outcome="pending")
+    return _new_receipt(broker, session, actor, row, reason, "connection", connector, outcome="pending")
 
 
-def _withdraw(broker: Broker, session: Session, caller: Caller, row: Connection, grants: Sequence[Grant]) -> None:
+def _withdraw(broker: Broker, session: Session, actor: str, row: Connection, grants: Sequence[Grant]) -> None:
     for grant in grants:
         grant.live, grant.withdrawn_at = None, broker.clock()
-        noted(session, row, "grant.withdrawn", actor=caller.client_id, connector=grant.connector)
+        noted(session, row, "grant.withdrawn", actor=actor, connector=grant.connector)
 
 
 def _new_receipt(
     broker: Broker,
     session: Session,
-    caller: Caller,
+    actor: str,
     row: Connection,
     reason: str | None,
     ended: str,
@@ -195,7 +220,7 @@ def _new_receipt(
         id=fresh_id("rev"),
         tenant=row.tenant,
         subject=row.subject,
-        client_id=caller.client_id,
+        client_id=None if actor == PROVIDER else actor,
         reason=reason,
         requested_at=now,
         effective_at=now + timedelta(seconds=WAIT),

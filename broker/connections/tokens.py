@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from broker import audit
-from broker.config import origin
 from broker.connections.owe import owe_telling
 from broker.models import Connection, Orphan
+from broker.providers.base import Provider
 from broker.runtime import Broker
 from broker.secret import Secret, fresh_id
 from broker.upstream import TokenAnswer
@@ -19,6 +19,8 @@ MARGIN = 225
 """Seconds before its end at which an access token is refreshed (docs/facts/google.md §6 F20)."""
 SHORTEST, LONGEST = 60, 86_400
 """Bounds on a stated lifetime, in seconds: at most one refresh a minute, whatever is stated (REL-49)."""
+SHORTEST_LASTING = 3600
+"""The same for a token that renews itself: whoever says less still honours it for a while, or refuses it."""
 
 
 @dataclass(frozen=True)
@@ -27,19 +29,28 @@ class Freshness:
     expires_at: datetime
 
 
-def freshness(issued: datetime, expires_in: int | None) -> Freshness:
-    """Reckoned from our own clock at the answer; an unknown lifetime counts as the shortest (F6)."""
+def freshness(provider: Provider, issued: datetime, expires_in: int | None) -> Freshness:
+    """Reckoned from our own clock at the answer; an unknown lifetime counts as the shortest (F6), or as the provider's
+    usual one where the token renews itself: such a one is fresh to its end, for it is renewed by a duty."""
+    if provider.renewed_by == "access_token":
+        lasting = timedelta(
+            seconds=max(provider.usual_lifetime if expires_in is None else expires_in, SHORTEST_LASTING)
+        )
+        return Freshness(issued + lasting, issued + lasting)
     lifetime = min(max(expires_in or 0, SHORTEST), LONGEST)
     fresh = max(lifetime - MARGIN, lifetime // 2, SHORTEST)
     return Freshness(issued + timedelta(seconds=min(fresh, lifetime)), issued + timedelta(seconds=lifetime))
 
 
-def store_tokens(broker: Broker, session: Session, row: Connection, answer: TokenAnswer, fresh: Freshness) -> None:
-    """Seal a token answer under the row's next version; no new refresh token keeps the old one (RFC 6749 §6)."""
+def store_tokens(broker: Broker, session: Session, row: Connection, answer: TokenAnswer, issued: datetime) -> None:
+    """Seal a token answer under the row's next version; no new refresh token keeps the old one (RFC 6749 §6). What was
+    derived from the token before it goes with it."""
     refresh_token = answer.refresh_token or open_token(broker, session, row, "refresh_token")
+    fresh = freshness(broker.providers[row.provider], issued, answer.expires_in)
     row.token_version += 1
     row.access_token = _seal(broker, session, row, "access_token", answer.access_token)
     row.refresh_token = _seal(broker, session, row, "refresh_token", refresh_token) if refresh_token else None
+    row.asset_tokens, row.obtained_at = None, issued
     row.fresh_until, row.access_expires_at = fresh.fresh_until, fresh.expires_at
 
 
@@ -52,6 +63,17 @@ def open_token(broker: Broker, session: Session, row: Connection, column: str) -
         session, tenant=row.tenant, connection=row.id, column=column, version=row.token_version, blob=blob
     )
     return Secret(plaintext.decode())
+
+
+def open_asset_tokens(broker: Broker, session: Session, row: Connection) -> dict[str, Secret]:
+    """asset → its own token, derived from the row's access token."""
+    kept = open_token(broker, session, row, "asset_tokens")
+    return {asset: Secret(token) for asset, token in json.loads(kept.reveal()).items()} if kept else {}
+
+
+def store_asset_tokens(broker: Broker, session: Session, row: Connection, tokens: Mapping[str, Secret]) -> None:
+    kept = Secret(json.dumps({asset: token.reveal() for asset, token in tokens.items()}))
+    row.asset_tokens = _seal(broker, session, row, "asset_tokens", kept)
 
 
 def _seal(broker: Broker, session: Session, row: Connection, column: str, token: Secret) -> bytes:
@@ -113,8 +135,3 @@ def open_orphan(broker: Broker, session: Session, row: Orphan) -> list[Secret]:
     )
     tokens = json.loads(plaintext)
     return [Secret(tokens[name]) for name in ("refresh_token", "access_token") if name in tokens]
-
-
-def token_status(broker: Broker, userinfo: str, token: Secret) -> int:
-    """What the userinfo endpoint says to a token; raises `ProviderUnavailable` where it says nothing."""
-    return broker.upstream.call("GET", userinfo, pins=frozenset({origin(userinfo)}), token=token).status

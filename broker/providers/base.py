@@ -4,99 +4,35 @@ the standards. The flow is written once, in `broker.connections`; a provider's f
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 from broker.config import Option
+from broker.endpoints import Endpoints
 from broker.operations import Operation
-from broker.scopes import FieldScopes
-
-Values = dict[str, str | Sequence[str]]
-
-
-@dataclass(frozen=True)
-class Endpoints:
-    """Where a provider app is served. Origins are pinned from these, never from an answer."""
-
-    issuers: tuple[str, ...]
-    """Accepted in an id_token; the first is the one expected in the callback's `iss` (RFC 9207)."""
-    authorization: str
-    token: str
-    jwks: str
-    revocation: str | None
-    userinfo: str | None = None
-    issuer_in_callback: bool = False
-    """The provider promises `iss` in every callback: then a missing one is refused."""
-    scopes_supported: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a reading stands, kept sealed in the cursor: the provider's own tokens, and what the reading began with.
-
-    A later page repeats its fields and page size: providers take a token only beside the first call's parameters.
-    """
-
-    page: str | None = None
-    changes: str | None = None
-    fields: tuple[str, ...] = ()
-    limit: int = 0
-
-    @property
-    def is_start(self) -> bool:
-        return not (self.page or self.changes)
-
-
-@dataclass(frozen=True)
-class Listing:
-    """One answer of a listing operation, taken apart but not yet cut."""
-
-    items: list[Mapping[str, Any]]
-    next: Place | None
-    has_more: bool
-
-
-class Resource:
-    """A kind of data at a provider: the operation that fetches it and its fields with the scopes that open them."""
-
-    name: str
-    operation: str
-    """The provider's own method id."""
-    identity: str
-    """The member that identifies a record; it is passed on whatever the fields."""
-    fields: FieldScopes
-    titles: Mapping[str, Mapping[str, str]] = {}
-    """field → language → what the consent page calls it."""
-    asset_kind: str | None = None
-    """What the resource hangs on, one at a time: a calendar, a Page; None where it hangs on no asset."""
-    default_asset: str | None = None
-    """The asset that is granted without a choice, if there is one."""
-    of_account = False
-    """Its one record is the account itself, and must bear the account's id."""
-
-    def parameters(self, fields: Sequence[str], asset: str | None, place: Place | None, limit: int) -> Values:
-        """The operation's parameters for one page. `place` carries the tokens; `limit` is that of the first page."""
-        raise NotImplementedError
-
-    def listing(self, answer: Mapping[str, Any], place: Place) -> Listing:
-        """Take one answer apart. `place` carries what this page was asked with. Raises `ValueError` if malformed."""
-        raise NotImplementedError
-
-    def as_asset(self, raw: Mapping[str, Any]) -> tuple[str, str] | None:
-        """(id, label) of one record of a resource that lists assets; None for what is none."""
-        identity = raw.get(self.identity)
-        return (identity, identity) if isinstance(identity, str) and identity else None
-
-    def visible(self, raw: dict[str, Any], scopes: frozenset[str]) -> dict[str, Any]:  # noqa: ARG002
-        """Rules below the field (a value's source, a list's reach), on a record already cut."""
-        return raw
+from broker.providers import standard
+from broker.providers.line import Line
+from broker.providers.resource import Resource
+from broker.secret import Secret
+from broker.upstream import Answer, Departure, TokenAnswer, TokenRefused, retry_after
 
 
 @dataclass(frozen=True)
 class Verdict:
     """What an error answer of a data call means, in the broker's words."""
 
-    kind: Literal["token", "scope", "rate", "place_lost", "setup", "gone", "refused", "server"]
+    kind: Literal["token", "scope", "asset", "rate", "place_lost", "setup", "gone", "refused", "server"]
     retry_after: int = 0
+    refusal: TokenRefused | None = field(default=None, compare=False)
+    """Of kind `token`: why, where the provider says it."""
+
+
+Fate = Literal["dead", "removed", "paused", "passing"]
+"""What a provider's refusal of a token means for the connection: it must be connected again; the user removed the app
+there; the provider holds it back until the user has acted there; nothing, for it may pass."""
+
+Outcome = Literal["confirmed", "already_gone", "not_supported"]
+"""How a revocation ended at the provider."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +44,38 @@ class Account:
 
 
 @dataclass(frozen=True)
+class Report:
+    """What the provider says of a token, asked from server to server."""
+
+    account: Account
+    granted: frozenset[str] | None
+    """None: it does not say, and what it said last stands."""
+    bounds: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """scope → the assets to which the provider limits it; a scope that is absent is not limited there."""
+    expires_at: datetime | None = None
+    """When the authorization ends unless it is renewed, if the provider says so."""
+    data_access_expires_at: datetime | None = None
+    """From then on the provider gives no data until the user has connected again, though the token may still live."""
+    lasts: bool = False
+    """It says that the token never expires."""
+
+    @property
+    def end(self) -> datetime | None:
+        """The first of both ends."""
+        return min((end for end in (self.expires_at, self.data_access_expires_at) if end), default=None)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What is to end at the provider: an account's whole authorization of the provider app."""
+
+    account_id: str | None
+    """None for a token that never became a connection."""
+    tokens: tuple[Secret, ...]
+    """Lasting ones first."""
+
+
+@dataclass(frozen=True)
 class AuthorizationHints:
     """What the broker knows when it sends the browser to the provider."""
 
@@ -115,11 +83,17 @@ class AuthorizationHints:
     account_id: str | None = None
     """The account that must come back, when one is known."""
     force_consent: bool = False
+    declined: bool = False
+    """The user once refused some of what is asked for now."""
     requested: frozenset[str] = field(default_factory=frozenset)
 
 
 class Provider:
-    """A provider as a value. Subclasses set attributes and override a hook only where they depart."""
+    """A provider as a value. Subclasses set attributes and override a hook only where they depart.
+
+    The hooks of a token's life take a `Line`, the one thing that reaches the provider, and speak as the standards have
+    it (`broker.providers.standard`) unless a provider's file says otherwise.
+    """
 
     kind: str
     """What a connector names as its provider; `openid` for every generic OpenID provider."""
@@ -127,35 +101,157 @@ class Provider:
     title: str
     options: tuple[Option, ...] = ()
     endpoints: Endpoints | None = None
-    """None: found by OpenID discovery at the provider app's issuer."""
+    """None: found by OpenID discovery at the provider app's issuer, or made from its options."""
     identity_scopes: tuple[str, ...] = ("openid", "email")
+    is_openid = True
+    """It takes a nonce, and answers with an id_token."""
+    knows_pkce = True
+    """RFC 7636."""
+    renewed_by: Literal["refresh_token", "access_token"] = "refresh_token"
+    """By what an access token is renewed: a token for that alone, or itself, ahead of its end."""
+    usual_lifetime = 60 * 86_400
+    """Seconds for which a token that renews itself lives where its answer does not say."""
     needs_refresh_token = False
     """An authorization without a refresh token is of no use, and the user must be asked once more."""
     rotates_refresh_tokens = True
     """A refresh may spend the old refresh token: an answer lost on the way is then a connection lost."""
     omitted_scope_is_requested = False
     """RFC 6749 §5.1 lets an unchanged scope be left out; otherwise an absent scope grants nothing."""
+    reports_grants = True
+    """It can be asked what is granted; else its refusal of a data call is all that is heard of it."""
     one_revocation_ends_all = False
     """Revoking any token ends the account's whole authorization of the provider app."""
+    takes_back_permissions = False
+    """It can be told to take back single permissions, so that what nothing live needs ends there too."""
     authenticates_revocation = True
     """RFC 7009 §2.1: the client authenticates; some providers take the token alone."""
-    all_or_nothing = False
     settings_url: str | None = None
     """Where the user sees and ends this app's access at the provider."""
+    settings_path: str | None = None
+    """The way there in words, as the provider's own pages name it."""
     resources: Mapping[str, Resource] = {}
     auth_method: Literal["client_secret_post", "client_secret_basic"] = "client_secret_post"
+
+    departure: Departure | None = None
+    """How its token answers become those of RFC 6749 §5.1."""
+
+    def served_at(self, options: Mapping[str, str]) -> Endpoints | None:  # noqa: ARG002
+        """Where a provider app with these options is served; None: to be discovered."""
+        return self.endpoints
+
+    def problems(self, options: Mapping[str, str]) -> list[str]:  # noqa: ARG002
+        """What is wrong with the options, beyond the form of each: it keeps the broker from starting."""
+        return []
+
+    def warnings(self, options: Mapping[str, str], now: datetime) -> list[str]:  # noqa: ARG002
+        """What the operator should mend in time; `broker doctor` says it."""
+        return []
+
+    def all_or_nothing(self, options: Mapping[str, str]) -> bool:  # noqa: ARG002
+        """The provider lets the user grant all that is asked for, or none."""
+        return False
 
     def operation(self, operation_id: str, endpoints: Endpoints) -> Operation:
         """The declared operation by id. Raises `OperationDenied`."""
         raise NotImplementedError
 
-    def authorize_parameters(self, hints: AuthorizationHints) -> dict[str, str]:  # noqa: ARG002
+    # --- begin and complete ---------------------------------------------------------------------------------
+
+    def authorize_parameters(self, hints: AuthorizationHints, line: Line) -> dict[str, str]:  # noqa: ARG002
         """Parameters of the authorization request beyond RFC 6749 and PKCE."""
         return {}
 
-    def asked(self, wanted: frozenset[str], endpoints: Endpoints) -> frozenset[str]:  # noqa: ARG002
-        """What of the scopes that the connectors need is asked for at `endpoints`, and what lasting access takes."""
+    def asked(self, wanted: frozenset[str], line: Line) -> frozenset[str]:  # noqa: ARG002
+        """What of the scopes that the connectors need is asked for, and what lasting access takes."""
         return wanted
+
+    def scope_value(self, scopes: frozenset[str], line: Line) -> str | None:  # noqa: ARG002
+        """`scope` as it is sent (RFC 6749 §3.3); `openid` first, as OpenID Connect Core §3.1.2.1 would have it read."""
+        return " ".join(sorted(scopes, key=lambda scope: (scope != "openid", scope)))
+
+    def code(self, received: str) -> str:
+        """The authorization code in what came back as one."""
+        return received
+
+    # --- the life of a token --------------------------------------------------------------------------------
+
+    def exchange(self, line: Line, code: Secret, code_verifier: Secret) -> TokenAnswer:
+        """Spend the code. Raises `TokenRefused`, `RateLimited`, `ProviderUnavailable`."""
+        return standard.exchange(self, line, code, code_verifier)
+
+    def lasting(self, line: Line, answer: TokenAnswer) -> TokenAnswer:  # noqa: ARG002
+        """The token that is kept, where the exchange gives one for the moment only. Raises as `exchange`."""
+        return answer
+
+    def report(self, line: Line, answer: TokenAnswer, nonce: str, requested: frozenset[str]) -> Report:
+        """Whose the token is, and what was granted: by the verified id_token, and the `scope` of the answer.
+
+        Raises `ProviderUnavailable`.
+        """
+        claims = line.identity.verify(
+            answer.id_token, endpoints=line.endpoints, client_id=line.app.client_id, nonce=nonce
+        )
+        return Report(self.account(claims), self.granted_scopes(answer.scope, requested))
+
+    def renew(self, line: Line, token: Secret) -> TokenAnswer:
+        """A new access token for the one that renews. Raises as `exchange`."""
+        return standard.refresh(self, line, token)
+
+    def renewal(self, obtained_at: datetime, expires_at: datetime | None, spread: float) -> datetime | None:  # noqa: ARG002
+        """When a token that renews itself should be renewed ahead of its end. `spread`, 0 to 1, is a connection's own
+        place in the window, so that not all come at once. None: never, it is renewed when it is needed."""
+        return None
+
+    def inspect(self, line: Line, token: Secret) -> Report | None:  # noqa: ARG002
+        """What still stands of a token, asked without spending anything; None where the provider cannot be asked.
+
+        Raises `TokenRefused` for a token that is dead, `RateLimited`, `ProviderUnavailable`.
+        """
+        return None
+
+    def probe(self, line: Line, answer: TokenAnswer, granted: frozenset[str]) -> tuple[TokenAnswer, frozenset[str]]:
+        """Whether a token that was just exchanged still lives; its successor, and what is granted now.
+
+        Raises `TokenRefused` where it is dead, `ProviderUnavailable` where nobody can say.
+        """
+        return standard.probe(self, line, answer, granted)
+
+    def fate(self, refusal: TokenRefused) -> Fate:
+        """Only `invalid_grant` is final (RFC 6749 §5.2, docs/facts/security.md STD-23)."""
+        return "dead" if refusal.error == "invalid_grant" else "passing"
+
+    def end(self, line: Line, ending: Ending) -> Outcome:
+        """Tell the provider that it is over; may be repeated. Raises `BrokerError` to be tried again."""
+        return standard.revoke(self, line, ending.tokens)
+
+    def take_back(self, line: Line, account_id: str, keep: frozenset[str]) -> frozenset[str]:
+        """Take back every permission but `keep`, where `takes_back_permissions`; gives what was taken. Raises as
+        `end`."""
+        raise NotImplementedError
+
+    def owner(self, line: Line, tokens: Sequence[Secret]) -> str | None:
+        """Whose a token is that failed before its account was known; None: nobody honours it. Raises as `end`."""
+        return standard.owner(self, line, tokens)
+
+    # --- data -----------------------------------------------------------------------------------------------
+
+    def signed(self, line: Line, url: str, token: Secret) -> str:  # noqa: ARG002
+        """The URL of a data call as it is sent with this token."""
+        return url
+
+    def asset_token(self, line: Line, token: Secret, asset: str) -> Secret:
+        """The token of one asset, where an operation needs that. Raises `TokenRefused`, `ProviderUnavailable`."""
+        raise NotImplementedError
+
+    def bound(
+        self,
+        asset_kind: str,  # noqa: ARG002
+        scopes: frozenset[str],  # noqa: ARG002
+        bounds: Mapping[str, frozenset[str]],  # noqa: ARG002
+    ) -> frozenset[str] | None:
+        """The assets of a kind beyond which the provider opens nothing to a connector with these scopes; None: it
+        sets no bound."""
+        return None
 
     def normalised(self, scopes: frozenset[str]) -> frozenset[str]:
         """Scopes under their full names, so that two spellings compare equal."""
@@ -169,7 +265,7 @@ class Provider:
 
     def account(self, claims: Mapping[str, Any]) -> Account:
         """The account of a verified id_token: by `sub`, never by an address (docs/facts/security.md STD-16)."""
-        label = claims.get("email") or claims.get("name") or claims["sub"]
+        label = claims.get("email") or claims.get("name") or claims.get("preferred_username") or claims["sub"]
         return Account(id=str(claims["sub"]), label=str(label)[:320])
 
     def revocation_outcome(self, status: int, error: str | None) -> Literal["confirmed", "already_gone"] | None:
@@ -178,8 +274,16 @@ class Provider:
             return "confirmed"
         return "already_gone" if status == 400 and error == "invalid_token" else None
 
+    def verdict_of(self, refusal: TokenRefused) -> Verdict:
+        """What the refusal of an asset's token means for the data call that needed it."""
+        return Verdict("token", refusal=refusal)
+
+    def wait(self, answer: Answer) -> int:
+        """Seconds for which the provider asks to be left alone."""
+        return retry_after(answer)
+
     def verdict(self, status: int, body: object, retry_after: int) -> Verdict:  # noqa: ARG002
-        """What an error status of a data call means."""
+        """What an error answer of a data call means (RFC 6750 §3.1, RFC 6585 §4). `body`: its JSON, None if none."""
         if status == 401:
             return Verdict("token")
         if status == 403:

@@ -9,17 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from broker.endpoints import Endpoints
 from broker.operations import Catalog, Operation, load
-from broker.providers.base import (
-    AuthorizationHints,
-    Endpoints,
-    Listing,
-    Place,
-    Provider,
-    Resource,
-    Values,
-    Verdict,
-)
+from broker.providers.base import AuthorizationHints, Provider, Verdict
+from broker.providers.line import Line
+from broker.providers.resource import Listing, Place, Resource, Values
 
 AUTH = "https://www.googleapis.com/auth/"
 ALIASES = {"email": f"{AUTH}userinfo.email", "profile": f"{AUTH}userinfo.profile"}
@@ -261,6 +255,7 @@ class Google(Provider):
     one_revocation_ends_all = True
     authenticates_revocation = False
     settings_url = "https://myaccount.google.com/permissions"
+    settings_path = "Google Account > Security > Your connections to third-party apps & services"
     endpoints = ENDPOINTS
     resources = {resource.name: resource for resource in (Contacts(), Events(), CalendarList())}
 
@@ -270,7 +265,7 @@ class Google(Provider):
     def operation(self, operation_id: str, endpoints: Endpoints) -> Operation:  # noqa: ARG002
         return self._catalog.operation(operation_id)
 
-    def authorize_parameters(self, hints: AuthorizationHints) -> dict[str, str]:
+    def authorize_parameters(self, hints: AuthorizationHints, line: Line) -> dict[str, str]:  # noqa: ARG002
         """§1.2. Consent is forced only when no live refresh token is held: each forced consent mints one (§1.8)."""
         prompts = ["select_account"] if not hints.account_id else []
         prompts += ["consent"] if hints.force_consent else []

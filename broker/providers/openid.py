@@ -2,7 +2,8 @@
 
 Departures: none. Its endpoints come from the issuer's own metadata; its data is the userinfo endpoint
 (OpenID Connect Core §5.3, §5.4); an omitted `scope` is as requested (RFC 6749 §5.1); the client authenticates by
-HTTP Basic, as one does for which nothing else was registered (OpenID Connect Core §9, RFC 6749 §2.3.1).
+HTTP Basic, as one does for which nothing else was registered (OpenID Connect Core §9, RFC 6749 §2.3.1), unless the
+metadata name other methods only (RFC 8414 §2).
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,9 +11,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from broker.config import origin
+from broker.endpoints import Endpoints
 from broker.errors import OperationDenied
 from broker.operations import Operation
-from broker.providers.base import AuthorizationHints, Endpoints, Listing, Place, Provider, Resource, Values
+from broker.providers.base import AuthorizationHints, Provider
+from broker.providers.line import Line
+from broker.providers.resource import Listing, Place, Resource, Values
 
 CLAIMS = {
     "sub": ("openid",),
@@ -79,12 +83,12 @@ class OpenIDProvider(Provider):
             parameters={},
         )
 
-    def asked(self, wanted: frozenset[str], endpoints: Endpoints) -> frozenset[str]:
+    def asked(self, wanted: frozenset[str], line: Line) -> frozenset[str]:
         """Only what the issuer lists, if it lists any: for one it does not know it may refuse the whole request."""
-        listed = endpoints.scopes_supported
+        listed = line.endpoints.scopes_supported
         return (wanted | LASTING) & (listed | {"openid"}) if listed else wanted
 
-    def authorize_parameters(self, hints: AuthorizationHints) -> dict[str, str]:
+    def authorize_parameters(self, hints: AuthorizationHints, line: Line) -> dict[str, str]:  # noqa: ARG002
         """Lasting access is given only where the user is asked for consent (OpenID Connect Core §11)."""
         parameters = {"prompt": "consent"} if hints.force_consent or LASTING & hints.requested else {}
         return parameters | ({"login_hint": hints.login_hint} if hints.login_hint else {})

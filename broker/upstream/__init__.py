@@ -17,6 +17,6 @@ and no failure names more than the provider's host.
 
 from broker.upstream.answer import Answer, retry_after
 from broker.upstream.flows import Upstream
-from broker.upstream.tokens import TokenAnswer, TokenRefused
+from broker.upstream.tokens import Departure, TokenAnswer, TokenRefused
 
-__all__ = ["Answer", "TokenAnswer", "TokenRefused", "Upstream", "retry_after"]
+__all__ = ["Answer", "Departure", "TokenAnswer", "TokenRefused", "Upstream", "retry_after"]

@@ -37,6 +37,13 @@ class Answer:
             raise ProviderUnavailable("The provider's answer is not a sound JSON document.")
         return value
 
+    def lenient(self) -> object:
+        """The body's JSON, or None: a provider's error page need not be any."""
+        try:
+            return self.json()
+        except ProviderUnavailable:
+            return None
+
 
 def retry_after(answer: Answer, *, now: Callable[[], float] = time.time) -> int:
     """Seconds to leave the provider alone, 1 to 3600; 60 if it does not say (docs/facts/security.md REL-42).

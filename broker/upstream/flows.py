@@ -7,10 +7,10 @@ decided in `broker.upstream.tokens` before oauthlib sees it.
 
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, urlencode
 
 import requests
 from oauthlib.oauth2 import OAuth2Error, WebApplicationClient
@@ -45,26 +45,22 @@ class Upstream(Calls):
         endpoint: str,
         client_id: str,
         redirect_uri: str,
-        scopes: Iterable[str],
+        scope: str | None,
         state: str,
-        code_challenge: str,
+        code_challenge: str | None,
         extra: Mapping[str, str],
     ) -> str:
         """Where to send the browser (RFC 6749 §4.1.1, RFC 7636 §4.3): the real origin, not the mapped one.
 
+        `scope` as it is sent, None where the provider takes none; `code_challenge` is None where it knows no PKCE.
         `extra`: further parameters of the authorization request, like `nonce` and `prompt`. Raises
         `ProviderUnavailable` where that is no https, nor mapped to loopback.
         """
         if not endpoint.startswith("https://") and origin_of(endpoint) not in self._origins:
             raise refused("The authorization endpoint is not https.")
-        with _session(client_id, redirect_uri=redirect_uri, scope=list(scopes)) as session:
-            url, _ = session.authorization_url(
-                _as_https(endpoint),
-                state=state,
-                code_challenge=code_challenge,
-                code_challenge_method="S256",
-                **extra,
-            )
+        pkce = {"code_challenge": code_challenge, "code_challenge_method": "S256"} if code_challenge else {}
+        with _session(client_id, redirect_uri=redirect_uri, scope=scope) as session:
+            url, _ = session.authorization_url(_as_https(endpoint), state=state, **pkce, **extra)
         return endpoint.partition(":")[0] + str(url).removeprefix("https")
 
     def exchange(
@@ -75,7 +71,7 @@ class Upstream(Calls):
         client_id: str,
         client_secret: Secret,
         code: Secret,
-        code_verifier: Secret,
+        code_verifier: Secret | None,
         redirect_uri: str,
         auth_method: AuthMethod = "client_secret_post",
         departure: Departure | None = None,
@@ -86,12 +82,13 @@ class Upstream(Calls):
         """
 
         authentication = _authentication(client_id, client_secret, auth_method)
+        verifier: dict[str, Any] = {"code_verifier": code_verifier.reveal()} if code_verifier else {}
 
         def exchanged(session: OAuth2Session) -> None:
             session.fetch_token(
                 _as_https(endpoint),
                 code=code.reveal(),
-                code_verifier=code_verifier.reveal(),
+                **verifier,
                 auth=authentication.basic,
                 include_client_id=authentication.basic is None,
                 client_secret=authentication.in_body.get("client_secret"),
@@ -145,6 +142,26 @@ class Upstream(Calls):
         """
         authentication = _authentication(client_id, client_secret, auth_method)
         return self._posted(_revocation(endpoint, client_id, token, token_type_hint, authentication), endpoint, pins)
+
+    def ask(
+        self,
+        method: str,
+        url: str,
+        form: Mapping[str, str],
+        *,
+        pins: frozenset[str],
+        departure: Departure | None = None,
+    ) -> TokenAnswer:
+        """A token by a grant that is the provider's own, its parameters in the query of a GET or the form of a POST.
+
+        Raises as `exchange` does.
+        """
+        encoded = urlencode(form)
+        target, body = (f"{url}?{encoded}", None) if method == "GET" else (url, encoded.encode())
+        kind = {} if body is None else {"Content-Type": "application/x-www-form-urlencoded"}
+        headers = Headers({"Accept": "application/json", **kind})
+        request = self._checked(method, target, pins).carrying(headers, None, body)
+        return judged(self._sent(request, deadline=None, max_bytes=TOKEN_BYTES, fresh=True), departure)
 
     def _answered(
         self,

@@ -22,7 +22,7 @@ PASSING_ERRORS = frozenset({"internal_failure", "server_error", "temporarily_una
 """docs/facts/google.md §1.9."""
 
 Departure = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-"""A provider's own form of the answer, turned into that of RFC 6749 §5.1."""
+"""A provider's own form of the answer, turned into that of RFC 6749 §5.1. Raises `ValueError` for an unknown one."""
 
 _ERROR = re.compile(r"[a-z0-9_.]{1,64}")
 _TOKEN = re.compile(r"[\x21-\x7e]+")
@@ -42,7 +42,8 @@ class TokenRefused(Exception):
         code: int | None = None,
         subcode: int | None = None,
     ) -> None:
-        super().__init__(f"{error} {error_subtype or ''}".strip())
+        numbers = "/".join(str(number) for number in (code, subcode) if number is not None)
+        super().__init__(numbers or f"{error} {error_subtype or ''}".strip())
         self.error, self.error_subtype = error, error_subtype
         """As sent if a short plain word, else `unknown`; the subtype is Google's, None if absent."""
         self.code, self.subcode = code, subcode
@@ -79,7 +80,7 @@ def judged(answer: Answer, departure: Departure | None = None) -> TokenAnswer:
         raise _refusal(members)
     if "error" in members:
         raise ProviderUnavailable("The provider's token endpoint answered with an error and success at once.")
-    return _tokens(departure(members) if departure else members)
+    return _tokens(_normal(members, departure) if departure else members)
 
 
 def _members(answer: Answer) -> Mapping[str, Any]:
@@ -89,10 +90,19 @@ def _members(answer: Answer) -> Mapping[str, Any]:
     return members
 
 
+def _normal(members: Mapping[str, Any], departure: Departure) -> Mapping[str, Any]:
+    try:
+        return departure(members)
+    except ValueError:
+        raise ProviderUnavailable("The provider's token answer is not what its documents promise.") from None
+
+
 def _refusal(members: Mapping[str, Any]) -> Exception:
     error, subtype = members.get("error"), members.get("error_subtype")
     if isinstance(error, dict):
         return TokenRefused("unknown", code=_number(error.get("code")), subcode=_number(error.get("error_subcode")))
+    if isinstance(members.get("error_type"), str):  # Instagram's flat form, docs/facts/meta.md §3.1
+        return TokenRefused("unknown", code=_number(members.get("code")))
     if not isinstance(error, str):
         return ProviderUnavailable("The provider's token endpoint failed without saying why.")
     if error in PASSING_ERRORS:

@@ -9,7 +9,7 @@ from werkzeug.exceptions import HTTPException
 from broker.config import origin
 from broker.connections import begin, complete
 from broker.connections.complete import Callback
-from broker.errors import BrokerError, InvalidRequest
+from broker.errors import BrokerError, InvalidRequest, NotFound
 from broker.web.callers import the_broker
 from broker.web.problems import fault_of_ours, of_werkzeug
 
@@ -66,8 +66,21 @@ def decide(ticket: str) -> Response:
     return response
 
 
-@pages.get("/callback/<app_id>")
-def callback(app_id: str) -> Response:
+@pages.get("/callback/<provider>")
+def callback(provider: str) -> Response:
+    """The answer to the app that all tenants share."""
+    return _called_back(provider)
+
+
+@pages.get("/callback/<provider>/<app_id>")
+def own_callback(provider: str, app_id: str) -> Response:
+    """The answer to a tenant's own app: nobody else's comes by this path (STD-03)."""
+    if the_broker().app(app_id).provider != provider:
+        raise NotFound
+    return _called_back(app_id)
+
+
+def _called_back(app_id: str) -> Response:
     """The provider's answer. Only a person's own navigation brings one (INP-53)."""
     headers = request.headers
     navigates = headers.get("Sec-Fetch-Mode", "navigate") == "navigate"

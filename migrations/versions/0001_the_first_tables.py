@@ -57,13 +57,17 @@ def upgrade() -> None:
         sa.Column("granted_scopes", sa.JSON(), nullable=False),
         sa.Column("access_token", sa.LargeBinary(), nullable=True),
         sa.Column("refresh_token", sa.LargeBinary(), nullable=True),
+        sa.Column("asset_tokens", sa.LargeBinary(), nullable=True),
         sa.Column("token_version", sa.Integer(), nullable=False),
+        sa.Column("obtained_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("fresh_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("access_expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("fence", sa.Integer(), nullable=False),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("refresh_inflight", sa.Boolean(), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("data_access_expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("expiring_told", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("activated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True),
@@ -123,6 +127,21 @@ def upgrade() -> None:
         sa.Column("connection", sa.String(length=128), nullable=False),
         sa.Column("owed_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "connection", name=op.f("pk_owed_shreds")),
+    )
+    op.create_table(
+        "provider_apps",
+        sa.Column("id", sa.String(length=128), nullable=False),
+        sa.Column("provider", sa.String(length=128), nullable=False),
+        sa.Column("tenant", sa.String(length=128), nullable=False),
+        sa.Column("live", sa.Boolean(), nullable=True),
+        sa.Column("client_id", sa.String(length=512), nullable=False),
+        sa.Column("client_secret", sa.LargeBinary(), nullable=True),
+        sa.Column("secret_version", sa.Integer(), nullable=False),
+        sa.Column("options", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("removed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_provider_apps")),
+        sa.UniqueConstraint("tenant", "provider", "live", name="uq_provider_apps_live"),
     )
     op.create_table(
         "revocations",
@@ -212,6 +231,12 @@ def upgrade() -> None:
         sa.UniqueConstraint("ticket_hash", name=op.f("uq_connect_sessions_ticket_hash")),
     )
     op.create_index("ix_connect_sessions_account", "connect_sessions", ["app_id", "account_index"], unique=False)
+    op.create_index(
+        "ix_connect_sessions_subject",
+        "connect_sessions",
+        ["tenant", "subject", "app_id", "created_at"],
+        unique=False,
+    )
     op.create_index(op.f("ix_connect_sessions_expires_at"), "connect_sessions", ["expires_at"], unique=False)
     op.create_table(
         "grants",
@@ -329,6 +354,7 @@ def downgrade() -> None:
     op.drop_index("ix_grants_connection", table_name="grants")
     op.drop_table("grants")
     op.drop_index(op.f("ix_connect_sessions_expires_at"), table_name="connect_sessions")
+    op.drop_index("ix_connect_sessions_subject", table_name="connect_sessions")
     op.drop_index("ix_connect_sessions_account", table_name="connect_sessions")
     op.drop_table("connect_sessions")
     op.drop_index(op.f("ix_client_secrets_client_id"), table_name="client_secrets")
@@ -340,6 +366,7 @@ def downgrade() -> None:
     op.drop_table("tenant_keys")
     op.drop_index(op.f("ix_revocations_tenant"), table_name="revocations")
     op.drop_table("revocations")
+    op.drop_table("provider_apps")
     op.drop_table("owed_shreds")
     op.drop_index("ix_orphans_account", table_name="orphans")
     op.drop_table("orphans")

@@ -15,9 +15,9 @@ from flask import Flask, jsonify, request
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OctKey, RSAKey
 
+from broker.endpoints import Endpoints
 from broker.errors import ProviderUnavailable
 from broker.identity import Identity
-from broker.providers.base import Endpoints
 from broker.sandbox.serve import Running
 from broker.upstream import Upstream
 from tests.connections.insight import rows

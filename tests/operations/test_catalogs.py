@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from broker.errors import OperationDenied
 from broker.operations import Catalog, Operation, load
 from broker.providers import built_in
-from broker.providers.base import Place, Provider, Resource
+from broker.providers.base import Provider
+from broker.providers.resource import Place, Resource
 
 CATALOGS = {name: load(name) for name in ("people.v1", "calendar.v3")}
 GOOGLE = Catalog.merged(*CATALOGS.values())

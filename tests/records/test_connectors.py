@@ -11,8 +11,8 @@ from jsonschema import Draft202012Validator
 from broker.app import load_connectors
 from broker.contract import Connector, Record
 from broker.providers import built_in
-from broker.providers.base import Resource
 from broker.providers.openid import OpenIDProvider
+from broker.providers.resource import Resource
 from tests.records.raw import CLAIMS, EVENT, PERSON, disturbed, json_values
 
 CONNECTORS = sorted(load_connectors().values(), key=lambda connector: connector.name)

@@ -12,7 +12,7 @@ from broker.clients import Caller
 from broker.connections import use
 from broker.connections.use import Standing
 from broker.errors import InvalidRequest, ProviderUnavailable
-from broker.providers.base import Place
+from broker.providers.resource import Place
 from broker.records import _listing
 from broker.upstream import Answer
 from tests.house import BUDI, House, SalesApp

@@ -10,8 +10,8 @@ from broker import records
 from broker.clients import Caller
 from broker.connections import use
 from broker.errors import ProviderUnavailable
-from broker.providers.base import Listing, Place
 from broker.providers.openid import UserInfo
+from broker.providers.resource import Listing, Place
 from broker.scopes import Permitted
 from tests.house import ANI, Google, House, SalesApp
 

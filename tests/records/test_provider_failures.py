@@ -18,7 +18,7 @@ from broker import records
 from broker.clients import Caller
 from broker.connections import use
 from broker.errors import ProviderUnavailable
-from broker.providers.base import Place
+from broker.providers.resource import Place
 from broker.upstream import Answer
 from tests.house import CONTACTS, EVENTS, Google, House, SalesApp
 from tests.records.conftest import Asked

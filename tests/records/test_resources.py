@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.providers import built_in
-from broker.providers.base import Listing, Place, Provider, Resource, Verdict
+from broker.providers.base import Provider, Verdict
 from broker.providers.openid import OpenIDProvider
+from broker.providers.resource import Listing, Place, Resource
 from tests.records.raw import CLAIMS, CONTACT_SOURCE, EVENT, PERSON, disturbed, json_values
 
 GOOGLE, OPENID = built_in()["google"], OpenIDProvider("idp")

@@ -69,7 +69,7 @@ def list_connectors(client: Caller) -> Any:  # noqa: ANN401, ARG001 - JSON, here
         _described(connector, provider)
         for connector in sorted(broker.connectors.values(), key=lambda connector: connector.name)
         for provider in broker.providers.values()
-        if provider.kind == connector.provider
+        if provider.kind == connector.provider and broker.is_on(provider)
     ]
     return {"items": described, "next_cursor": None}
 

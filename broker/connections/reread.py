@@ -1,0 +1,92 @@
+"""Reread: what the provider now says of an authorization. It can only take away (design decision 2).
+
+More than the user confirmed counts only after a new connect session; less counts at once: fewer scopes, fewer assets,
+an earlier end.
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from broker.connections.assets import narrowed, opened, seal
+from broker.connections.read import noted
+from broker.models import Connection, Grant
+from broker.providers.base import Report
+from broker.runtime import Broker
+
+
+def reread(broker: Broker, session: Session, row: Connection, report: Report) -> None:
+    """Take a report over into a connection whose row is locked. Whoever reports on a token honours it: a suspension by
+    the provider is over."""
+    if report.granted is not None:
+        set_granted(session, row, report.granted & set(row.confirmed_scopes))
+    set_ends(broker, row, report)
+    _narrow(broker, session, row, report)
+    if row.provider_suspended_at:
+        row.provider_suspended_at = None
+        row.state = "suspended" if row.suspended_at else "active"
+        noted(session, row, "connection.resumed", actor="provider")
+
+
+def set_ends(broker: Broker, row: Connection, report: Report) -> None:
+    """When the authorization ends, by the provider's word; what it does not say stands as it was reckoned."""
+    provider = broker.providers[row.provider]
+    row.data_access_expires_at = report.data_access_expires_at
+    if provider.renewed_by == "access_token" and (report.expires_at or report.lasts):
+        usual = broker.clock() + timedelta(seconds=provider.usual_lifetime)
+        row.fresh_until = row.access_expires_at = report.expires_at or usual
+        row.expires_at = report.end
+    elif report.end:
+        row.expires_at = min(row.expires_at or report.end, report.end)
+
+
+def set_granted(session: Session, row: Connection, granted: Iterable[str]) -> None:
+    """As the provider last reported, within what was confirmed."""
+    scopes = sorted(granted)
+    if scopes != row.granted_scopes:
+        noted(session, row, "connection.scopes_changed", actor="provider", scopes=scopes)
+    row.granted_scopes = scopes
+
+
+def drop_asset(broker: Broker, connection_id: str, asset: str) -> None:
+    """The provider opens one asset no longer: it leaves every grant of the connection (docs/facts/meta.md §6.1)."""
+    with broker.database.write() as session:
+        row = session.get_one(Connection, connection_id, with_for_update=True)
+        for grant in _live_grants(session, row) if row.live else ():
+            known = opened(broker, session, row, grant)
+            _keep(broker, session, row, grant, frozenset(entry.id for entry in known.offered if entry.id != asset))
+
+
+def take_away(broker: Broker, connection_id: str, scopes: Iterable[str]) -> None:
+    """The provider has refused what these scopes should open, and cannot be asked which it still grants."""
+    with broker.database.write() as session:
+        row = session.get_one(Connection, connection_id, with_for_update=True)
+        if row.live:
+            set_granted(session, row, set(row.granted_scopes) - set(scopes))
+
+
+def _narrow(broker: Broker, session: Session, row: Connection, report: Report) -> None:
+    provider = broker.providers[row.provider]
+    for grant in _live_grants(session, row):
+        connector = broker.connectors.get(grant.connector)
+        kind = broker.resource(connector, provider).asset_kind if connector else None
+        if kind:
+            scopes = frozenset(grant.scopes) & frozenset(row.granted_scopes)
+            _keep(broker, session, row, grant, provider.bound(kind, scopes, report.bounds))
+
+
+def _keep(broker: Broker, session: Session, row: Connection, grant: Grant, bound: frozenset[str] | None) -> None:
+    if grant.assets is None:
+        return
+    before = opened(broker, session, row, grant)
+    after = narrowed(before, bound)
+    if after != before:
+        seal(broker, session, row, grant, after)
+        count = len(after.chosen or ())
+        noted(session, row, "grant.narrowed", actor="provider", connector=grant.connector, assets=count)
+
+
+def _live_grants(session: Session, row: Connection) -> list[Grant]:
+    return list(session.scalars(select(Grant).where(Grant.connection_id == row.id, Grant.live.is_(True))))

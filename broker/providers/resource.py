@@ -1,0 +1,73 @@
+"""A kind of data at a provider, as a value: which operation fetches it, which scopes open its fields, how a page of it
+is asked for and taken apart."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from broker.scopes import FieldScopes
+
+Values = dict[str, str | Sequence[str]]
+"""An operation's parameters: name → text, or several texts where it may be repeated."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a reading stands, kept sealed in the cursor: the provider's own tokens, and what the reading began with.
+
+    A later page repeats its fields and page size: providers take a token only beside the first call's parameters.
+    """
+
+    page: str | None = None
+    changes: str | None = None
+    fields: tuple[str, ...] = ()
+    limit: int = 0
+
+    @property
+    def is_start(self) -> bool:
+        return not (self.page or self.changes)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One answer of a listing operation, taken apart but not yet cut."""
+
+    items: list[Mapping[str, Any]]
+    next: Place | None
+    has_more: bool
+
+
+class Resource:
+    """A kind of data at a provider: the operation that fetches it and its fields with the scopes that open them."""
+
+    name: str
+    operation: str
+    """The provider's own method id."""
+    identity: str
+    """The member that identifies a record; it is passed on whatever the fields."""
+    fields: FieldScopes
+    titles: Mapping[str, Mapping[str, str]] = {}
+    """field → language → what the consent page calls it."""
+    asset_kind: str | None = None
+    """What the resource hangs on, one at a time: a calendar, a Page; None where it hangs on no asset."""
+    default_asset: str | None = None
+    """The asset that is granted without a choice, if there is one."""
+    of_account = False
+    """Its one record is the account itself, and must bear the account's id."""
+
+    def parameters(self, fields: Sequence[str], asset: str | None, place: Place | None, limit: int) -> Values:
+        """The operation's parameters for one page. `place` carries the tokens; `limit` is that of the first page."""
+        raise NotImplementedError
+
+    def listing(self, answer: Mapping[str, Any], place: Place) -> Listing:
+        """Take one answer apart. `place` carries what this page was asked with. Raises `ValueError` if malformed."""
+        raise NotImplementedError
+
+    def as_asset(self, raw: Mapping[str, Any]) -> tuple[str, str] | None:
+        """(id, label) of one record of a resource that lists assets; None for what is none."""
+        identity = raw.get(self.identity)
+        return (identity, identity) if isinstance(identity, str) and identity else None
+
+    def visible(self, raw: dict[str, Any], scopes: frozenset[str]) -> dict[str, Any]:  # noqa: ARG002
+        """Rules below the field (a value's source, a list's reach), on a record already cut."""
+        return raw
