@@ -14,7 +14,7 @@ from broker.sandbox.control import CONTROL
 from broker.sandbox.fake import TEMPLATES, installed
 from broker.sandbox.faults import Bodies, Faults
 from broker.sandbox.graph import GraphError, Versions, graph_error, not_found, ordered_error, own_path
-from broker.sandbox.instagram import consent, errors, nodes, seed, stocking, subscriptions, tokens
+from broker.sandbox.instagram import consent, errors, nodes, seed, steering, stocking, subscriptions, tokens
 from broker.sandbox.instagram.apps import Apps
 from broker.sandbox.instagram.seed import Account
 from broker.sandbox.instagram.state import Instagram, instagram
@@ -32,6 +32,7 @@ BLUEPRINTS = (
     nodes.API,
     subscriptions.SUBSCRIPTIONS,
     CONTROL,
+    steering.CONTROL,
     stocking.CONTROL,
 )
 

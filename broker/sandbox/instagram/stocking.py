@@ -1,14 +1,19 @@
 """How a test makes accounts and posts; a part of steering.py."""
 
-from flask import Response, abort, jsonify
+from flask import Blueprint, Response, abort, jsonify
 
-from broker.sandbox.control import given, number, text
+from broker.sandbox.control import given, number, refused, text
 from broker.sandbox.graph_fields import Record
 from broker.sandbox.graph_paging import moment
 from broker.sandbox.instagram import seed, seed_media
 from broker.sandbox.instagram.seed import Account
 from broker.sandbox.instagram.state import instagram
-from broker.sandbox.instagram.steering import CONTROL, account
+from broker.sandbox.instagram.steering import account
+
+CONTROL = Blueprint("stocking", __name__, url_prefix="/_sandbox")
+
+for _status in (400, 404, 415):
+    CONTROL.register_error_handler(_status, refused)
 
 MOST_MEDIA, MOST_COMMENTS = 90_000, 9_999
 """As many as there are ids for."""
