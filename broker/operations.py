@@ -12,16 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from broker import fields
 from broker.errors import OperationDenied
+from broker.fields import Known, parse, wanted
 
 Values = Mapping[str, str | Sequence[str]]
 """Parameter name → text, or several texts where it may be repeated."""
-
-Token = Literal["user", "page"]
 
 _BASE = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 _VARIABLE = re.compile(r"\{(\+?)([A-Za-z0-9_.]+)\}")
@@ -46,7 +44,7 @@ class Parameter:
     kind: str = "string"
     listed: bool = False
     """Several of the choices, with commas between them, each once."""
-    fields: Mapping[str, fields.Known] | None = field(default=None, repr=False)
+    fields: Mapping[str, Known] | None = field(default=None, repr=False)
     """What may be named, where it is a list of fields; `Operation.wanted` reads it."""
 
     def admits(self, value: str) -> bool:
@@ -76,22 +74,34 @@ class Operation:
     template: str
     """Path with `{x}` (one segment) and `{+x}` (several, as its parameter's pattern has them)."""
     scopes: frozenset[str]
-    """The provider accepts any one of these."""
+    """The provider accepts any one of these scope values, each of which may be several scopes together."""
     parameters: Mapping[str, Parameter] = field(repr=False)
     flat: str = ""
     """The template with one variable a segment, by which a URL is matched; empty where `template` is flat already."""
     token: str = "user"  # noqa: S105 - a word
     """Whose token it takes: the user's, or that of the asset (`page`)."""
+    asset: str | None = None
+    """The parameter that must be a granted asset."""
+    below: Mapping[str, str] = field(default_factory=dict)
+    """Parameter → the operation that lists below the asset what it may be: an id does not say of what it is one."""
+    source: str = ""
+    """Where this is known from."""
 
     @property
     def is_for_asset(self) -> bool:
         """It takes the asset's own token."""
-        return self.token == "page"  # noqa: S105 - a word
+        return self.token != "user"  # noqa: S105 - a word
+
+    def wanted(self, values: Values) -> tuple[frozenset[str], ...]:
+        """What must be opened for a call with these parameters: of each, any one scope value. Its own scopes come
+        first, then those of what `fields` names. Raises `OperationDenied` for a parameter that is unknown or refused.
+        """
+        beside = (wants for name, value in values.items() for wants in self._checked(name, value))
+        return (self.scopes, *beside)
 
     def url(self, values: Values) -> str:
         """The one URL of these parameters. Raises `OperationDenied` for one that is unknown, missing or refused."""
-        for name, value in values.items():
-            self._check(name, value)
+        self.wanted(values)
         absent = [name for name, known in self.parameters.items() if known.required and not values.get(name)]
         if absent:
             raise OperationDenied(f"The operation {self.id} needs the parameter {absent[0]}.")
@@ -114,7 +124,7 @@ class Operation:
         if known.fields is None:
             return ()
         try:
-            return fields.wanted(fields.parse(items[0]), known.fields)
+            return wanted(parse(items[0]), known.fields)
         except ValueError as reason:
             raise OperationDenied(f"What is named in {name} of {self.id} is refused: {reason}.") from None
 
@@ -208,7 +218,7 @@ def load(name: str, base: str = "") -> Catalog:
 
 
 def _operation(
-    table: Mapping[str, Any], name: str, entry: Mapping[str, Any], base: str, known: Mapping[str, fields.Known]
+    table: Mapping[str, Any], name: str, entry: Mapping[str, Any], base: str, known: Mapping[str, Known]
 ) -> Operation:
     return Operation(
         id=f"{table['api']}.{name}",
@@ -220,7 +230,7 @@ def _operation(
         flat=base + entry["flat"] if "flat" in entry else "",
         token=entry.get("token", "user"),
         asset=entry.get("asset"),
-        below=entry.get("below", {}),
+        below={name: f"{table['api']}.{listing}" for name, listing in entry.get("below", {}).items()},
         source=f"{entry['source']} [{entry['confidence']}]" if "source" in entry else table["source"],
     )
 
@@ -233,7 +243,7 @@ def _scopes(table: Mapping[str, Any], entry: Mapping[str, Any]) -> frozenset[str
 
 
 def _parameters(
-    table: Mapping[str, Any], entry: Mapping[str, Any], known: Mapping[str, fields.Known]
+    table: Mapping[str, Any], entry: Mapping[str, Any], known: Mapping[str, Known]
 ) -> Iterator[tuple[str, Parameter]]:
     """Those of the row, of which a text names one of the table's kinds; and what follows from `fields` and `most`."""
     for name, given in entry.get("parameters", {}).items():
@@ -249,10 +259,10 @@ def _parameter(given: Mapping[str, Any]) -> Parameter:
     return Parameter(**{**given, "choices": frozenset(choices) if choices is not None else None})
 
 
-def _known(table: Mapping[str, Any]) -> dict[str, dict[str, fields.Known]]:
+def _known(table: Mapping[str, Any]) -> dict[str, dict[str, Known]]:
     """Row → what its `fields` may name. Rows refer to each other: each table is there before any is filled."""
     rows = {**table["methods"], **table.get("edges", {})}
-    known: dict[str, dict[str, fields.Known]] = {name: {} for name in rows}
+    known: dict[str, dict[str, Known]] = {name: {} for name in rows}
     for name, row in rows.items():
         for named, given in row.get("fields", {}).items():
             beside = row.get("beside", {}).get(named)
@@ -265,15 +275,15 @@ def _known_field(
     given: Any,  # noqa: ANN401 - any JSON
     wants: tuple[frozenset[str], ...],
     rows: Mapping[str, Any],
-    known: Mapping[str, Mapping[str, fields.Known]],
-) -> fields.Known:
+    known: Mapping[str, Mapping[str, Known]],
+) -> Known:
     """`true`: a plain name; a list: the names in its braces; a text: an edge, by the row that it leads to."""
     if given is True:
-        return fields.Known(wants)
+        return Known(wants)
     if isinstance(given, list):
-        return fields.Known(wants, {name: fields.Known() for name in given})
+        return Known(wants, {name: Known() for name in given})
     row = rows[given]
-    return fields.Known((*wants, frozenset(row["scopes"])), known[given], row["most"])
+    return Known((*wants, frozenset(row["scopes"])), known[given], row["most"])
 
 
 def _shape(operation: Operation) -> tuple[str, str, int]:
