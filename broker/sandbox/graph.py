@@ -150,7 +150,7 @@ def business_usage(object_id: str, kind: str, percent: int, minutes: int = 0) ->
 class Versions:
     """A WSGI layer: takes the version off the path and keeps it, so that a route serves every version and none.
 
-    It also lets `method=` in the query or form stand for the real one, as Graph does (§4.4).
+    It also lets `method=` in the query stand for the real one, as Graph does (§4.4).
     """
 
     def __init__(self, app: "WSGIApplication") -> None:

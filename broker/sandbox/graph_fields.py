@@ -68,6 +68,16 @@ def _syntax(text: str, at: int) -> GraphError:
     return GraphError(2500, f'Syntax error "Expected name, got {text[at : at + 1]!r}." at character {at}')
 
 
+def spelt(fields: Sequence[Field]) -> str:
+    """As a call writes them."""
+    return ",".join(_spelt(field) for field in fields)
+
+
+def _spelt(field: Field) -> str:
+    modifiers = "".join(f".{name}({value})" for name, value in field.arguments)
+    return field.name + modifiers + ("" if field.fields is None else f"{{{spelt(field.fields)}}}")
+
+
 def asked(text: str | None, otherwise: Sequence[str]) -> tuple[Field, ...]:
     """The fields that a call names, `otherwise` where it names none. Raises `GraphError`."""
     return parsed(text) if text else tuple(Field(name) for name in otherwise)

@@ -152,12 +152,12 @@ def paged(
     place: Place,
     *,
     short: str | None = None,
-    chosen: Callable[[float], bool] = lambda _: True,
+    chosen: Callable[[int], bool] = lambda _: True,
 ) -> dict[str, Any]:
     """One page, the newest first: `{"data", "paging"}`; without records `{"data": []}`.
 
     `short`: the first page holds half of what was asked (`half`) or nothing (`empty`), and has a next one all the
-    same. `chosen`: by the time of a record. Raises `GraphError` for a cursor of another edge.
+    same. `chosen`: by the number of a record. Raises `GraphError` for a cursor of another edge.
     """
     numbers, more = _numbers(series, asked, chosen, place)
     data = [shape(number, series.get(number) or {}) for number in numbers]
@@ -175,12 +175,13 @@ def paged(
     return {"data": data, "paging": paging}
 
 
-def _numbers(series: Series, asked: Window, chosen: Callable[[float], bool], place: Place) -> tuple[list[int], bool]:
+def _numbers(series: Series, asked: Window, chosen: Callable[[int], bool], place: Place) -> tuple[list[int], bool]:
     """The numbers of one page, and whether there are older ones."""
 
     def wanted(number: int) -> bool:
         at = series.at(number)
-        return (asked.since is None or at >= asked.since) and (asked.until is None or at <= asked.until) and chosen(at)
+        timely = (asked.since is None or at >= asked.since) and (asked.until is None or at <= asked.until)
+        return timely and chosen(number)
 
     if asked.before:
         newer = filter(wanted, series.above(_number(place, asked.before)))

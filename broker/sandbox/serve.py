@@ -18,7 +18,7 @@ from flask import Flask
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from werkzeug.test import run_wsgi_app
 
-from broker.sandbox import google, instagram
+from broker.sandbox import facebook, google, instagram
 from broker.sandbox.quirks import BadQuirk
 
 HOST = "127.0.0.1"
@@ -44,6 +44,7 @@ class Played:
 
 PLAYED = (
     Played("google", google.ORIGINS, google.create_google),
+    Played("facebook", facebook.ORIGINS, facebook.create_facebook),
     Played("instagram", instagram.ORIGINS, instagram.create_instagram),
 )
 
@@ -54,9 +55,13 @@ def origins(base_url: str) -> str:
     return _origins([f"{first.scheme}://{first.hostname}:{(first.port or 80) + place}" for place in range(len(PLAYED))])
 
 
+def mapped(urls: Mapping[str, str]) -> str:
+    """The value of BROKER_ORIGINS for fakes that run apart from each other: address by name."""
+    return ",".join(f"{origin}={urls[p.name]}" for p in PLAYED if p.name in urls for origin in p.origins)
+
+
 def _origins(urls: Sequence[str]) -> str:
-    pairs = zip(PLAYED, urls, strict=True)
-    return ",".join(f"{origin}={url}" for played, url in pairs for origin in played.origins)
+    return mapped({played.name: url for played, url in zip(PLAYED, urls, strict=True)})
 
 
 def serve(
