@@ -60,7 +60,7 @@ class App:
         """The query that comes back to the redirect URI."""
         return dict(parse_qsl(urlsplit(self.location(*permissions, **how)).query))
 
-    def exchange(self, code: str, **form: str | None) -> requests.Response:
+    def exchange(self, code: str, /, **form: str | None) -> requests.Response:
         given = {
             "client_id": self.client_id,
             "client_secret": self.client_secret,
