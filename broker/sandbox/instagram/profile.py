@@ -6,7 +6,7 @@ from broker.sandbox.graph_fields import Record
 from broker.sandbox.instagram.access import Caller
 from broker.sandbox.instagram.apps import app_scoped
 from broker.sandbox.instagram.media import media_field
-from broker.sandbox.instagram.reading import fields_asked, filled
+from broker.sandbox.instagram.reading import Specials, fields_asked, filled
 
 FIELDS = (
     *("id", "user_id", "username", "name", "account_type", "profile_picture_url"),
@@ -26,6 +26,9 @@ def node(who: Caller) -> Record:
         "profile_picture_url": account.picture(),
         "followers_count": account.followers_count,
         "follows_count": account.follows_count,
-        "media_count": len(account.media),
     }
-    return filled(record, fields_asked(FIELDS, "User", ("user_id", "username")), {"media": partial(media_field, who)})
+    specials: Specials = {
+        "media": partial(media_field, who),
+        "media_count": lambda _: sum(1 for _ in account.media.below(None)),
+    }
+    return filled(record, fields_asked(FIELDS, "User", ("user_id", "username")), specials)
