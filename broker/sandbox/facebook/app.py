@@ -8,7 +8,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from broker.sandbox.control import CONTROL
-from broker.sandbox.facebook import debug, dialog, nodes, seed, tokens
+from broker.sandbox.facebook import debug, dialog, nodes, seed, steering, steering_apps, stocking, tokens
 from broker.sandbox.facebook.access import told_usage
 from broker.sandbox.facebook.apps import Apps
 from broker.sandbox.facebook.seed import World
@@ -19,7 +19,16 @@ from broker.sandbox.graph import GraphError, Versions, graph_error, ordered_erro
 
 ORIGINS = ("https://www.facebook.com", "https://graph.facebook.com")
 
-BLUEPRINTS = (dialog.PAGES, tokens.ENDPOINTS, debug.ENDPOINTS, CONTROL, nodes.API)
+BLUEPRINTS = (
+    dialog.PAGES,
+    tokens.ENDPOINTS,
+    debug.ENDPOINTS,
+    CONTROL,
+    steering.CONTROL,
+    steering_apps.CONTROL,
+    stocking.CONTROL,
+    nodes.API,
+)
 
 
 def create_facebook(
