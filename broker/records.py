@@ -182,9 +182,10 @@ def _fetched(broker: Broker, reading: Reading) -> tuple[Place, Listing]:
         decision = decide(broker, token.standing, reading.asset)
         place = _starting(reading, decision)
         line = broker.line(token.standing.connection.app_id)
-        answer, verdict = _called(broker, reading, decision, place, token, line)
-        if answer and answer.status == 200:
+        answer = _called(broker, reading, decision, place, token, line)
+        if isinstance(answer, Answer) and answer.status == 200:
             return place, _listing(decision.resource, answer, place)
+        verdict = _judged(decision.provider, answer)
         if verdict.kind == "token" and refused is None:
             refused, because = token.version, verdict.refusal
             derived.forget(broker, token)
@@ -193,7 +194,7 @@ def _fetched(broker: Broker, reading: Reading) -> tuple[Place, Listing]:
             raise _refused_for_scope(broker, reading, token, decision)
         if verdict.kind == "asset" and decision.asset:
             reread.drop_asset(broker, token.standing.connection.id, decision.asset)
-        raise _failure(verdict, answer.status if answer else 400, place)
+        raise _failure(verdict, answer.status if isinstance(answer, Answer) else 400, place)
 
 
 def _starting(reading: Reading, decision: Decision) -> Place:
@@ -205,19 +206,23 @@ def _starting(reading: Reading, decision: Decision) -> Place:
 
 def _called(
     broker: Broker, reading: Reading, decision: Decision, place: Place, token: refresh.Token, line: Line
-) -> tuple[Answer | None, Verdict]:
-    """One data call, with the asset's own token where the operation takes that; and what the answer means. No answer:
-    there was no such token to be had."""
+) -> Answer | TokenRefused:
+    """One data call, with the asset's own token where the operation takes that, if that is to be had."""
     operation, provider = decision.operation, decision.provider
     values = decision.resource.parameters(place.fields, decision.asset, place, place.limit)
     try:
         bearer = derived.bearer(broker, line, provider, operation, token, decision.asset)
     except TokenRefused as refusal:
-        return None, provider.verdict_of(refusal)
+        return refusal
     url = provider.signed(line, operation.url(values), bearer)
     left = max(reading.until - time.monotonic(), 0.0)
-    answer = line.operate(operation, url, token=bearer, deadline=left)
-    return answer, provider.verdict(answer.status, answer.lenient(), provider.wait(answer))
+    return line.operate(operation, url, token=bearer, deadline=left)
+
+
+def _judged(provider: Provider, answer: Answer | TokenRefused) -> Verdict:
+    if isinstance(answer, TokenRefused):
+        return provider.verdict_of(answer)
+    return provider.verdict(answer.status, answer.lenient(), provider.wait(answer))
 
 
 def _refused_for_scope(broker: Broker, reading: Reading, token: refresh.Token, decision: Decision) -> InsufficientScope:
@@ -245,7 +250,9 @@ def _failure(verdict: Verdict, status: int, place: Place) -> Exception:
         return ReconnectRequired("The provider refuses a token it has just renewed. Send the user to connect again.")
     if verdict.kind == "asset":
         return NotGranted("The user's role at the provider no longer opens this asset.", source="provider")
-    if verdict.kind == "rate":
+    if verdict.kind == "blocked":
+        log.error("a provider blocks this provider app for a breach of its policy: look at its dashboard")
+    if verdict.kind in ("rate", "blocked"):
         return RateLimited("The provider limits how often this may be read.", retry_after=verdict.retry_after)
     if verdict.kind == "server":
         return ProviderUnavailable(f"The provider answered with status {status}.")

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 TEXT = {"type": "string"}
+COUNT = {"type": "integer", "minimum": 0}
 LABELLED = {
     "type": "array",
     "items": {
@@ -90,6 +91,22 @@ PROFILE = schema(
         "locale": TEXT,
         "email": TEXT,
         "email_verified": {"type": "boolean"},
+        "kind": TEXT,
+        "followers": COUNT,
+        "posts": COUNT,
+    },
+)
+POST = schema(
+    "post",
+    {
+        "text": TEXT,
+        "kind": TEXT,
+        "url": TEXT,
+        "media_url": TEXT,
+        "posted_at": TEXT,
+        "updated_at": TEXT,
+        "likes": COUNT,
+        "comments": COUNT,
     },
 )
 
@@ -99,6 +116,13 @@ def text(source: Any, *path: str) -> str | None:  # noqa: ANN401 - any JSON
     for step in path:
         source = source.get(step) if isinstance(source, Mapping) else None
     return source if isinstance(source, str) and source else None
+
+
+def number(source: Any, *path: str) -> int | None:  # noqa: ANN401
+    """The count at `path`, or None where it is missing or is none."""
+    for step in path:
+        source = source.get(step) if isinstance(source, Mapping) else None
+    return source if isinstance(source, int) and not isinstance(source, bool) and source >= 0 else None
 
 
 def entries(source: Any) -> list[Mapping[str, Any]]:  # noqa: ANN401

@@ -12,13 +12,13 @@ from broker.sandbox.google import create_google
 from broker.sandbox.serve import Running
 from tests.house import Browser, Clock, Google, House, SalesApp, built
 
-pytest_plugins = ("tests.postgres", "tests.processes")
+pytest_plugins = ("tests.postgres", "tests.processes", "tests.meta")
 
 hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")
 """A machine that does other things besides is slow at times; that is no failure."""
 
-SECRETS = ("PROVIDER-SECRET-1",)
+SECRETS = ("PROVIDER-SECRET-1", "PROVIDER-SECRET-2", "PROVIDER-SECRET-3")
 """Loud constants that must stand in no log, whatever the level."""
 
 

@@ -97,13 +97,24 @@ class Browser:
         self, address: str, *, account: str = ANI, without: Collection[str] = (), decision: str = "allow"
     ) -> str:
         """Choose an account and untick scopes at Google; the callback's address."""
+        return self.at_provider(address, account=account, without=without, decision=decision)
+
+    def at_provider(
+        self,
+        address: str,
+        *,
+        account: str,
+        without: Collection[str] = (),
+        decision: str = "allow",
+        pages: Collection[str] = (),
+    ) -> str:
+        """The same at any provider of the sandbox; `pages`: those chosen at Facebook, none named = all."""
         page = self.get(address)
         assert page.status_code == 200, page.text
-        asked = query(address)["scope"].split()
+        asked = query(address).get("scope", "").replace(",", " ").split()
         ticked = [("scope", scope) for scope in asked if scope not in without]
-        return _location(
-            self.post(address, [*hidden(page.text), ("account", account), ("decision", decision), *ticked])
-        )
+        form = [*hidden(page.text), ("account", account), ("decision", decision), *ticked]
+        return _location(self.post(address, form + [("pages", chosen) for chosen in pages]))
 
     def come_back(self, callback: str) -> dict[str, str]:
         """Follow the callback; what the return URL is given."""
@@ -171,10 +182,10 @@ class SalesApp:
 
         `account`, `without`, `decision`: what the user does at Google.
         """
-        at_google = {name: how.pop(name) for name in ("account", "without", "decision") if name in how}
+        there = {name: how.pop(name) for name in ("account", "without", "decision", "pages") if name in how}
         connectors = connectors or ("google_contacts", "google_calendar")
         address = browser.approve(self.begin(*connectors, **how), connectors)
-        return browser.at_google(address, **at_google)
+        return browser.at_provider(address, **{"account": ANI, **there})
 
     def pending(self, *connectors: str, browser: Browser | None = None, **how: Any) -> dict[str, str]:
         """Through the browser as far as the return URL."""
@@ -186,7 +197,8 @@ class SalesApp:
         none, the user goes there a second time (contract §3, `consent_again`)."""
         at_google = {name: how[name] for name in ("account", "without") if name in how}
         connectors = connectors or ("google_contacts", "google_calendar")
-        answer = self.confirm(self.pending(*connectors, **how))
+        confirmed = {"assets": how.pop("assets")} if "assets" in how else {}
+        answer = self.confirm(self.pending(*connectors, **how), **confirmed)
         if answer.status_code == 409 and answer.json()["code"] == "consent_again":
             browser = Browser()
             callback = browser.at_google(browser.approve(answer.json()["url"], connectors), **at_google)

@@ -193,7 +193,7 @@ def approve(broker: Broker, ticket: str, ticked: Collection[str]) -> Departure:
         redirect_uri=line.redirect_uri,
         scope=provider.scope_value(hints.requested, line),
         state=state.reveal(),
-        code_challenge=challenge(verifier) if provider.knows_pkce else None,
+        code_challenge=challenge(verifier) if provider.uses_pkce(line) else None,
         extra=({"nonce": nonce.reveal()} if provider.is_openid else {}) | provider.authorize_parameters(hints, line),
     )
     return Departure(broker.upstream.mapped(url), cookie_name(broker, session_id), cookie)

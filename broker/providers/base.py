@@ -21,7 +21,7 @@ from broker.upstream import Answer, Departure, TokenAnswer, TokenRefused, retry_
 class Verdict:
     """What an error answer of a data call means, in the broker's words."""
 
-    kind: Literal["token", "scope", "asset", "rate", "place_lost", "setup", "gone", "refused", "server"]
+    kind: Literal["token", "scope", "asset", "rate", "blocked", "place_lost", "setup", "gone", "refused", "server"]
     retry_after: int = 0
     refusal: TokenRefused | None = field(default=None, compare=False)
     """Of kind `token`: why, where the provider says it."""
@@ -105,8 +105,6 @@ class Provider:
     identity_scopes: tuple[str, ...] = ("openid", "email")
     is_openid = True
     """It takes a nonce, and answers with an id_token."""
-    knows_pkce = True
-    """RFC 7636."""
     renewed_by: Literal["refresh_token", "access_token"] = "refresh_token"
     """By what an access token is renewed: a token for that alone, or itself, ahead of its end."""
     usual_lifetime = 60 * 86_400
@@ -168,6 +166,10 @@ class Provider:
     def scope_value(self, scopes: frozenset[str], line: Line) -> str | None:  # noqa: ARG002
         """`scope` as it is sent (RFC 6749 §3.3); `openid` first, as OpenID Connect Core §3.1.2.1 would have it read."""
         return " ".join(sorted(scopes, key=lambda scope: (scope != "openid", scope)))
+
+    def uses_pkce(self, line: Line) -> bool:  # noqa: ARG002
+        """RFC 7636."""
+        return True
 
     def code(self, received: str) -> str:
         """The authorization code in what came back as one."""

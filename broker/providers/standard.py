@@ -35,7 +35,7 @@ def exchange(provider: "Provider", line: Line, code: Secret, code_verifier: Secr
         client_id=line.app.client_id,
         client_secret=line.app.client_secret,
         code=code,
-        code_verifier=code_verifier if provider.knows_pkce else None,
+        code_verifier=code_verifier if provider.uses_pkce(line) else None,
         redirect_uri=line.redirect_uri,
         auth_method=auth_method(provider, line),
         departure=provider.departure,

@@ -1,0 +1,369 @@
+"""Facebook: Login and Login for Business. https://developers.facebook.com/docs/facebook-login (2026-11,
+docs/facts/meta.md §1)
+
+Departures: no refresh token, an hour's token is exchanged for one of 60 days (§1.6); what was granted is said by
+debug_token and /me/permissions alone, never by the browser (§1.8, §1.9); permissions are limited to assets (§1.8);
+every call bears a proof of the app secret (§1.11); Pages have tokens of their own; revoking ends the account's whole
+authorization, or single permissions of it (§1.10); errors are Graph's (§6.1).
+"""
+
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from broker.config import Option
+from broker.endpoints import Endpoints
+from broker.errors import ProviderUnavailable
+from broker.operations import Catalog, Operation, load
+from broker.providers import graph
+from broker.providers.base import Account, AuthorizationHints, Ending, Fate, Outcome, Provider, Report, Verdict
+from broker.providers.line import Line, with_query
+from broker.providers.resource import Values
+from broker.secret import Secret
+from broker.upstream import Answer, TokenAnswer, TokenRefused
+
+HOST = "https://graph.facebook.com"
+PUBLIC = "public_profile"
+"""It cannot be declined, nor taken back alone (§1.10)."""
+OF_PAGES = frozenset({"leads_retrieval", "read_insights"})
+"""Permissions beside `pages_*` whose target ids are Pages (§1.8)."""
+WINDOW = (0.66, 0.83)
+"""Exchanged again between these parts of a token's life: from day 40 to day 50 of 60; best effort (§1.6)."""
+YOUNGEST = timedelta(days=1)
+CALLBACK_TAIL = "#_=_"
+
+
+def bearer(members: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"token_type": "bearer", **members}
+
+
+class Profile(graph.Node):
+    """The person (§4.1). An address may be missing though it was granted (H7), and is never a verified one."""
+
+    name = "profile"
+    operation = "facebook.me.get"
+    identity = "id"
+    of_account = True
+    fields = {**dict.fromkeys(("name", "first_name", "last_name", "picture"), (PUBLIC,)), "email": ("email",)}
+    titles = {
+        "name": {"en": "your name", "id": "nama Anda"},
+        "first_name": {"en": "given name", "id": "nama depan"},
+        "last_name": {"en": "family name", "id": "nama belakang"},
+        "picture": {"en": "your picture", "id": "foto Anda"},
+        "email": {"en": "email address", "id": "alamat email"},
+    }
+
+
+class Pages(graph.Edge):
+    """The Pages that the user manages: what may be chosen as an asset (§1.6, H1, H2)."""
+
+    name = "pages"
+    operation = "facebook.me.accounts.list"
+    fields = dict.fromkeys(("name", "category"), ("pages_show_list",))
+    titles = {
+        "name": {"en": "names of your Pages", "id": "nama Halaman Anda"},
+        "category": {"en": "their categories", "id": "kategorinya"},
+    }
+
+    def target(self, asset: str | None) -> Values:  # noqa: ARG002
+        return {}
+
+    def as_asset(self, raw: Mapping[str, Any]) -> tuple[str, str] | None:
+        found, name = super().as_asset(raw), raw.get("name")
+        return (found[0], name[:200] if isinstance(name, str) and name else found[0]) if found else None
+
+
+class Posts(graph.Edge):
+    """What a Page has published itself (§4.1)."""
+
+    name = "posts"
+    operation = "facebook.page.posts.list"
+    asset_kind = "page"
+    fields = dict.fromkeys(
+        ("message", "created_time", "updated_time", "permalink_url", "full_picture"),
+        ("pages_read_engagement pages_show_list",),
+    )
+    titles = {
+        "message": {"en": "text of the Page's posts", "id": "teks kiriman Halaman"},
+        "created_time": {"en": "when it was posted", "id": "waktu kirim"},
+        "updated_time": {"en": "last change", "id": "perubahan terakhir"},
+        "permalink_url": {"en": "its address", "id": "alamatnya"},
+        "full_picture": {"en": "its picture", "id": "gambarnya"},
+    }
+
+    def target(self, asset: str | None) -> Values:
+        return {"page": asset} if asset else {}
+
+
+class Facebook(Provider):
+    kind = name = "facebook"
+    title = "Facebook"
+    options = (
+        Option("GRAPH_VERSION", "v26.0", r"v\d{1,3}\.\d"),
+        Option("CONFIG_ID", "", r"[0-9]{0,32}"),
+        Option("PERMISSIONS", "", r"[a-z_,]*"),
+        Option("PKCE", "on", r"on|off"),
+        Option("WEBHOOK_VERIFY_TOKEN", "", r"[\x21-\x7e]{0,256}", secret=True),
+    )
+    identity_scopes = (PUBLIC,)
+    is_openid = False
+    renewed_by = "access_token"
+    one_revocation_ends_all = True
+    takes_back_permissions = True
+    settings_url = "https://www.facebook.com/settings/?tab=business_tools"
+    settings_path = "Facebook > Settings > Business integrations"
+    resources = {resource.name: resource for resource in (Profile(), Pages(), Posts())}
+
+    def __init__(self) -> None:
+        self.departure = bearer
+        self._catalogs: dict[str, Catalog] = {}
+
+    def served_at(self, options: Mapping[str, str]) -> Endpoints:
+        base = f"/{options['GRAPH_VERSION']}"
+        return Endpoints(
+            authorization=f"https://www.facebook.com{base}/dialog/oauth",
+            token=f"{HOST}{base}/oauth/access_token",
+            api=HOST,
+            base=base,
+        )
+
+    def warnings(self, options: Mapping[str, str], now: datetime) -> list[str]:
+        return graph.sunset("BROKER_FACEBOOK_GRAPH_VERSION", options["GRAPH_VERSION"], now)
+
+    def all_or_nothing(self, options: Mapping[str, str]) -> bool:
+        """Login for Business: the configuration at Meta says what is asked, and all of it is granted or none (§1.7)."""
+        return bool(options["CONFIG_ID"])
+
+    def operation(self, operation_id: str, endpoints: Endpoints) -> Operation:
+        if endpoints.base not in self._catalogs:
+            self._catalogs[endpoints.base] = load("facebook", base=endpoints.base)
+        return self._catalogs[endpoints.base].operation(operation_id)
+
+    # --- begin ----------------------------------------------------------------------------------------------
+
+    def asked(self, wanted: frozenset[str], line: Line) -> frozenset[str]:
+        """One permission that is not enabled for the app fails the whole dialog (H17)."""
+        enabled = frozenset(filter(None, line.app.options["PERMISSIONS"].split(",")))
+        return wanted & (enabled | {PUBLIC}) if enabled else wanted
+
+    def uses_pkce(self, line: Line) -> bool:
+        return line.app.options["PKCE"] == "on"
+
+    def scope_value(self, scopes: frozenset[str], line: Line) -> str | None:
+        return None if line.app.options["CONFIG_ID"] else ",".join(sorted(scopes))
+
+    def authorize_parameters(self, hints: AuthorizationHints, line: Line) -> dict[str, str]:
+        """Without `rerequest` the dialog never asks again for what was once declined (§1.1, H6)."""
+        config_id = line.app.options["CONFIG_ID"]
+        parameters = {"config_id": config_id} if config_id else {}
+        return parameters | ({"auth_type": "rerequest"} if hints.declined else {})
+
+    def code(self, received: str) -> str:
+        return received.removesuffix(CALLBACK_TAIL)
+
+    # --- the life of a token --------------------------------------------------------------------------------
+
+    def exchange(self, line: Line, code: Secret, code_verifier: Secret) -> TokenAnswer:
+        with graph.refusals():
+            return super().exchange(line, code, code_verifier)
+
+    def lasting(self, line: Line, answer: TokenAnswer) -> TokenAnswer:
+        """A system user's token ends never, and is not exchanged (§1.6)."""
+        if answer.expires_in is None and self.debugged(line, answer.access_token).get("type") == "SYSTEM_USER":
+            return answer
+        return self.renew(line, answer.access_token)
+
+    def renew(self, line: Line, token: Secret) -> TokenAnswer:
+        """A new text each time; whether it also lives longer, debug_token tells (§1.6, H18)."""
+        form = {
+            "grant_type": "fb_exchange_token",
+            "client_id": line.app.client_id,
+            "client_secret": line.app.client_secret.reveal(),
+            "fb_exchange_token": token.reveal(),
+        }
+        with graph.refusals():
+            return line.ask("POST", line.endpoints.token, form, bearer)
+
+    def report(self, line: Line, answer: TokenAnswer, nonce: str, requested: frozenset[str]) -> Report:  # noqa: ARG002
+        found = self.inspect(line, answer.access_token)
+        me = self._asked(line, "/me", answer.access_token, {"fields": "id,name"})
+        if graph.identity(me.get("id")) != found.account.id:
+            raise ProviderUnavailable("The provider contradicts itself about whose the token is.", retryable=False)
+        name = me.get("name")
+        label = name[:320] if isinstance(name, str) and name else found.account.id
+        return replace(found, account=Account(found.account.id, label))
+
+    def inspect(self, line: Line, token: Secret) -> Report:
+        """Both must say so: the token's own list, and the person's (§1.8, §1.9)."""
+        data = self.debugged(line, token)
+        granted = _texts(data.get("scopes"))
+        if data.get("type") != "SYSTEM_USER":
+            granted &= self._permissions(line, "/me/permissions", token)
+        user_id = graph.identity(data.get("user_id"))
+        ends = _moment(data.get("expires_at"))
+        return Report(
+            Account(user_id, user_id),
+            granted,
+            bounds=_bounds(data.get("granular_scopes")),
+            expires_at=ends,
+            data_access_expires_at=_moment(data.get("data_access_expires_at")),
+            lasts=ends is None,
+        )
+
+    def debugged(self, line: Line, token: Secret) -> Mapping[str, Any]:
+        """What the provider knows of a token. Raises `TokenRefused` for one that is dead, `ProviderUnavailable` for one
+        that another app was given (§1.8)."""
+        body = self._asked(line, "/debug_token", app_token(line), {"input_token": token.reveal()})
+        data = body.get("data")
+        if not isinstance(data, dict):
+            raise ProviderUnavailable("The provider said nothing about the token.")
+        if data.get("is_valid") is not True:
+            error = graph.refusal({"error": data.get("error")})
+            raise TokenRefused("unknown", code=190, subcode=error.subcode if error else None)
+        if str(data.get("app_id")) != line.app.client_id:
+            raise ProviderUnavailable("The provider answered with another app's token.", retryable=False)
+        return data
+
+    def renewal(self, obtained_at: datetime, expires_at: datetime | None, spread: float) -> datetime | None:
+        return graph.renewal(obtained_at, expires_at, WINDOW, spread, YOUNGEST)
+
+    def probe(self, line: Line, answer: TokenAnswer, granted: frozenset[str]) -> tuple[TokenAnswer, frozenset[str]]:
+        return answer, (self.inspect(line, answer.access_token).granted or frozenset()) & granted
+
+    def fate(self, refusal: TokenRefused) -> Fate:
+        return graph.fate(refusal)
+
+    # --- revocation -----------------------------------------------------------------------------------------
+
+    def end(self, line: Line, ending: Ending) -> Outcome:
+        """The whole authorization, by the app's token; by the user's where the account is not known. Then whether it is
+        so (§1.10)."""
+        try:
+            if ending.account_id:
+                self._deleted(line, f"/{ending.account_id}/permissions", app_token(line))
+            else:
+                self._deleted(line, "/me/permissions", ending.tokens[-1])
+            outcome: Outcome = "confirmed"
+        except TokenRefused as refusal:
+            if self.fate(refusal) == "passing" and (refusal.code, refusal.subcode) != graph.MISSING:
+                raise ProviderUnavailable(f"The provider refused the revocation ({refusal}).") from None
+            outcome = "already_gone"
+        if any(self._lives(line, token) for token in ending.tokens):
+            raise ProviderUnavailable("The provider still honours a token that it was told to end.")
+        return outcome
+
+    def take_back(self, line: Line, account_id: str, keep: frozenset[str]) -> frozenset[str]:
+        path = f"/{account_id}/permissions"
+        try:
+            unneeded = self._permissions(line, path, app_token(line)) - keep - {PUBLIC}
+            for permission in sorted(unneeded):
+                self._deleted(line, f"{path}/{permission}", app_token(line))
+        except TokenRefused as refusal:
+            raise ProviderUnavailable(f"The provider refused to take back permissions ({refusal}).") from None
+        return unneeded
+
+    def owner(self, line: Line, tokens: Sequence[Secret]) -> str | None:
+        try:
+            return graph.identity(self.debugged(line, tokens[-1]).get("user_id"))
+        except TokenRefused as refusal:
+            if self.fate(refusal) == "passing":
+                raise ProviderUnavailable(f"The provider did not say whose the token is ({refusal}).") from None
+            return None
+
+    def _lives(self, line: Line, token: Secret) -> bool:
+        try:
+            self.debugged(line, token)
+        except TokenRefused:
+            return False
+        return True
+
+    # --- data -----------------------------------------------------------------------------------------------
+
+    def signed(self, line: Line, url: str, token: Secret) -> str:
+        return with_query(url, proof(line, token))
+
+    def asset_token(self, line: Line, token: Secret, asset: str) -> Secret:
+        """A Page's own token (§1.6)."""
+        found = self._asked(line, f"/{graph.identity(asset)}", token, {"fields": "access_token"}).get("access_token")
+        if not isinstance(found, str) or not found.isascii() or not found.isprintable():
+            raise TokenRefused("unknown", code=graph.MISSING[0], subcode=graph.MISSING[1])
+        return Secret(found)
+
+    def bound(
+        self, asset_kind: str, scopes: frozenset[str], bounds: Mapping[str, frozenset[str]]
+    ) -> frozenset[str] | None:
+        """The Pages that every one of the connector's Page permissions names; one that names none is not limited."""
+        of_pages = [
+            bounds[name] for name in scopes if name in bounds and (name.startswith("pages_") or name in OF_PAGES)
+        ]
+        return frozenset.intersection(*of_pages) if asset_kind == "page" and of_pages else None
+
+    def wait(self, answer: Answer) -> int:
+        return graph.wait(answer)
+
+    def verdict(self, status: int, body: object, retry_after: int) -> Verdict:
+        return graph.verdict(status, body, retry_after) or super().verdict(status, body, retry_after)
+
+    def verdict_of(self, refusal: TokenRefused) -> Verdict:
+        if refusal.subcode in graph.NO_ROLE or (refusal.code, refusal.subcode) == graph.MISSING:
+            return Verdict("asset")
+        return Verdict("token", refusal=refusal) if refusal.code in graph.TOKEN else Verdict("scope")
+
+    def _asked(self, line: Line, path: str, token: Secret, parameters: Mapping[str, str]) -> Mapping[str, Any]:
+        url = f"{HOST}{line.endpoints.base}{path}"
+        return graph.answered(line.call("GET", url, {**parameters, **proof(line, token)}, token=token))
+
+    def _permissions(self, line: Line, path: str, token: Secret) -> frozenset[str]:
+        listed = self._asked(line, path, token, {}).get("data")
+        if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
+            raise ProviderUnavailable("The provider did not say what is granted.")
+        return frozenset(str(entry.get("permission")) for entry in listed if entry.get("status") == "granted")
+
+    def _deleted(self, line: Line, path: str, token: Secret) -> None:
+        """`true`, or `{"success": true}` (§1.10)."""
+        answer = line.call("DELETE", f"{HOST}{line.endpoints.base}{path}", proof(line, token), token=token)
+        body = answer.lenient()
+        said = answer.body.strip() == b"true" or (isinstance(body, dict) and body.get("success") is True)
+        if answer.status != 200 or not said:
+            raise graph.failure(answer, body)
+
+
+def app_token(line: Line) -> Secret:
+    """It speaks for the app about every user of it (§1.6)."""
+    return Secret(f"{line.app.client_id}|{line.app.client_secret.reveal()}")
+
+
+def proof(line: Line, token: Secret) -> dict[str, str]:
+    """That whoever calls has the app secret, over the very token of the call, for five minutes (§1.11)."""
+    time = str(int(line.now.timestamp()))
+    message = f"{token.reveal()}|{time}".encode()
+    signature = hmac.new(line.app.client_secret.reveal().encode(), message, hashlib.sha256).hexdigest()
+    return {"appsecret_proof": signature, "appsecret_time": time}
+
+
+def _texts(value: object) -> frozenset[str]:
+    return frozenset(text for text in value if isinstance(text, str)) if isinstance(value, list) else frozenset()
+
+
+def _moment(value: object) -> datetime | None:
+    """Seconds since 1970; 0 and what is none mean never."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**33:
+        return None
+    return datetime.fromtimestamp(value, UTC)
+
+
+def _bounds(value: object) -> dict[str, frozenset[str]]:
+    """An absent or empty list means that Meta sets no bound (§1.8, H5)."""
+    entries = [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+    named = {str(entry.get("scope")): entry.get("target_ids") for entry in entries}
+    return {
+        scope: frozenset(str(target) for target in targets)
+        for scope, targets in named.items()
+        if isinstance(targets, list) and targets
+    }
+
+
+PROVIDER = Facebook()
