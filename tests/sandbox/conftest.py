@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from broker.sandbox.facebook import create_facebook
 from broker.sandbox.google import create_google
 from broker.sandbox.instagram import create_instagram
 from broker.sandbox.serve import Running
+from tests.sandbox.facebook_client import FacebookApp
 from tests.sandbox.google_client import Client
 from tests.sandbox.instagram_client import App
 
@@ -87,6 +89,43 @@ def start_instagram() -> Iterator[Callable[..., App]]:
     def started(**settings: Any) -> App:
         running = Running(create_instagram(**settings))
         opened.append((running, App(running.url)))
+        return opened[-1][1]
+
+    yield started
+    for running, app in opened:
+        app.http.close()
+        running.close()
+
+
+@pytest.fixture(scope="session")
+def _facebook_served() -> Iterator[tuple[str, Clock]]:
+    clock = Clock()
+    with Running(create_facebook(clock=clock)) as running:
+        yield running.url, clock
+
+
+@pytest.fixture
+def facebook_clock(_facebook_served: tuple[str, Clock]) -> Clock:
+    return _facebook_served[1]
+
+
+@pytest.fixture
+def facebook(_facebook_served: tuple[str, Clock]) -> Iterator[FacebookApp]:
+    """An app of a fake Facebook that is as at the start."""
+    app = FacebookApp(_facebook_served[0])
+    app.control("reset")
+    yield app
+    app.http.close()
+
+
+@pytest.fixture
+def start_facebook() -> Iterator[Callable[..., FacebookApp]]:
+    """Starts a fake Facebook with settings of its own, and gives an app of it."""
+    opened: list[tuple[Running, FacebookApp]] = []
+
+    def started(**settings: Any) -> FacebookApp:
+        running = Running(create_facebook(**settings))
+        opened.append((running, FacebookApp(running.url)))
         return opened[-1][1]
 
     yield started

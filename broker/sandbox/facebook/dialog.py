@@ -65,7 +65,7 @@ def choose() -> Response:
         last = facebook().people.get(facebook().last_person or "")
         straight = facebook().quirks.get("straight_through") and not asked.auth_type
         if straight and last and not facebook().grants.to_ask(asked, last.key):
-            return _granted(asked, facebook().grants.approve(asked, last.key, (), {}, limited=False), last)
+            return _granted(asked, facebook().grants.approve(asked, last.key, (), {}), last)
         people = [person for person in facebook().people.values() if not person.system][:OFFERED]
         pages = [(page, person) for person in people for page in facebook().pages_of(person)]
         covered = [person.key for person in people if not facebook().grants.to_ask(asked, person.key)]
@@ -118,18 +118,18 @@ def decide() -> Response:
 def _approved(asked: LoginRequest, person: Person, ticked: frozenset[str]) -> Code:
     """Assets are asked for when a permission is, or when the form names some: then the choice replaces the last one."""
     pages = facebook().pages_of(person)
-    named = {kind for kind in ("pages", "instagram") if kind in request.form}
-    chosen = {kind: _chosen(kind, pages) for kind in _kinds(asked) & named}
-    limited = bool(named or (facebook().grants.to_ask(asked, person.key) and _kinds(asked)))
+    shown = _kinds(asked) if facebook().grants.to_ask(asked, person.key) else _kinds(asked) & request.form.keys()
+    chosen = {kind: _chosen(kind, pages) for kind in shown}
     facebook().last_person = person.key
     if asked.system_user:
         person, chosen = system_user(asked.app, person, pages, chosen)
-        limited = True
-    return facebook().grants.approve(asked, person.key, ticked, chosen, limited)
+    return facebook().grants.approve(asked, person.key, ticked, chosen)
 
 
-def _chosen(kind: str, pages: list[Page]) -> frozenset[str]:
-    """Ids that the form names; each must be the person's own."""
+def _chosen(kind: str, pages: list[Page]) -> frozenset[str] | None:
+    """Ids that the form names, each the person's own; None where it names none."""
+    if kind not in request.form:
+        return None
     own = {page.id for page in pages} if kind == "pages" else {page.instagram[0] for page in pages if page.instagram}
     named = listed(*request.form.getlist(kind))
     if not named <= own:

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -134,16 +134,10 @@ class Grants:
         return request.scopes - grant.granted - (set() if request.rerequest else declined)
 
     def approve(
-        self,
-        request: LoginRequest,
-        person: str,
-        ticked: Collection[str],
-        chosen: dict[str, frozenset[str]],
-        limited: bool,
+        self, request: LoginRequest, person: str, ticked: Collection[str], chosen: Mapping[str, frozenset[str] | None]
     ) -> Code:
-        """The person agrees. `chosen`: assets by kind; a kind that is missing stands for all of them, now and later.
-
-        `limited`: the dialog let assets be chosen, so that the choice replaces the one before (H3).
+        """The person agrees. `chosen`: ids of assets, by each kind that the dialog let choose from; None stands for
+        all, now and later. The choice replaces the one before (H3).
         """
         grant = self.of.setdefault((request.app, person), Grant(request.app, person))
         for permission in self.to_ask(request, person):
@@ -153,8 +147,7 @@ class Grants:
             if permission in request.scopes:
                 grant.statuses[permission] = "declined"
         grant.statuses |= dict.fromkeys(self.quirks.get("extra_scopes", ()), "granted")
-        if limited:
-            grant.targets = chosen
+        grant.targets = {kind: ids for kind, ids in {**grant.targets, **chosen}.items() if ids is not None}
         grant.data_access_ends = self.clock() + DATA_ACCESS
         code = Code(f"AQ{secrets.token_urlsafe(120)}", request, person, self.clock() + CODE_LIFETIME)
         self.codes[code.value] = code
