@@ -82,13 +82,12 @@ class Upstream(Calls):
         """
 
         authentication = _authentication(client_id, client_secret, auth_method)
-        verifier: dict[str, Any] = {"code_verifier": code_verifier.reveal()} if code_verifier else {}
 
         def exchanged(session: OAuth2Session) -> None:
             session.fetch_token(
                 _as_https(endpoint),
                 code=code.reveal(),
-                **verifier,
+                **_verifying(code_verifier),
                 auth=authentication.basic,
                 include_client_id=authentication.basic is None,
                 client_secret=authentication.in_body.get("client_secret"),
@@ -247,6 +246,10 @@ def _as_https(endpoint: str) -> str:
     `Calls`' to say.
     """
     return "https:" + endpoint.partition(":")[2]
+
+
+def _verifying(code_verifier: Secret | None) -> dict[str, Any]:
+    return {"code_verifier": code_verifier.reveal()} if code_verifier else {}
 
 
 @dataclass(frozen=True)

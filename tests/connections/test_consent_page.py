@@ -1,7 +1,8 @@
 """The consent page: what it says, and that looking at it changes nothing (contract §3, 2; docs/facts/security.md
 STD-09, STD-11, STD-13, INP-51, INP-57)."""
 
-from dataclasses import asdict, fields, replace
+from dataclasses from collections.abc import Mapping
+import asdict, fields, replace
 
 import pytest
 
@@ -413,7 +414,8 @@ def test_a_form_from_the_page_itself_is_taken(app: SalesApp, browser: Browser, h
 class AllOrNothing(GoogleProvider):
     """A provider like Login for Business."""
 
-    all_or_nothing = True
+    def all_or_nothing(self, options: Mapping[str, str]) -> bool:
+        return True
 
 
 def test_where_the_provider_grants_all_or_nothing_there_is_nothing_to_untick(

@@ -39,7 +39,7 @@ def authorization_url(upstream: Upstream, **changed: Any) -> str:
         "endpoint": f"{REAL}/o/oauth2/v2/auth",
         "client_id": "client-1",
         "redirect_uri": "https://broker.example/callback/google",
-        "scopes": ["openid", "https://www.googleapis.com/auth/contacts.readonly"],
+        "scope": "openid https://www.googleapis.com/auth/contacts.readonly",
         "state": "STATE-1",
         "code_challenge": "CHALLENGE-1",
         "extra": {"nonce": "NONCE-1", "prompt": "select_account"},

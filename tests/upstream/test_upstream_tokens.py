@@ -116,7 +116,7 @@ def test_a_word_that_is_none_is_not_passed_on(word: str) -> None:
 
 def test_graphs_error_is_told_by_its_numbers() -> None:
     refused = refusal(400, error={"message": "ACCESS-1", "type": "OAuthException", "code": 190, "error_subcode": 463})
-    assert (refused.error, refused.code, refused.subcode, str(refused)) == ("unknown", 190, 463, "unknown")
+    assert (refused.error, refused.code, refused.subcode, str(refused)) == ("unknown", 190, 463, "190/463")
 
 
 @pytest.mark.parametrize("number", [None, "190", 190.0, True, [190]])
