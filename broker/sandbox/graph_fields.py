@@ -105,6 +105,6 @@ def _narrowed(value: Any, fields: Sequence[Field] | None) -> Any:  # noqa: ANN40
         return value
     if isinstance(value, list):
         return [_narrowed(item, fields) for item in value]
-    if isinstance(value, dict) and isinstance(value.get("data"), list):
+    if isinstance(value, dict) and isinstance(value.get("data"), list | dict):
         return {**value, "data": _narrowed(value["data"], fields)}
     return shown(value, fields) if isinstance(value, dict) else value

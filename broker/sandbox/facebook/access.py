@@ -152,7 +152,7 @@ def demand_of_page(
         raise missing(["pages_read_engagement"], 10)
     if token.kind != "PAGE" and not by_user:
         wrong = facebook().quirks.get("page_token_error", 210)
-        raise GraphError(wrong, f"(#{wrong}) A page access token is required to request this resource.")
+        raise permission_missing("A page access token is required to request this resource.", wrong)
     if token.person not in page.roles:
         raise missing(permissions, code)
     check_impersonation(found.grant, page)
