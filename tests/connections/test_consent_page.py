@@ -1,8 +1,8 @@
 """The consent page: what it says, and that looking at it changes nothing (contract §3, 2; docs/facts/security.md
 STD-09, STD-11, STD-13, INP-51, INP-57)."""
 
-from dataclasses from collections.abc import Mapping
-import asdict, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
 
 import pytest
 
