@@ -64,7 +64,8 @@ def test_a_field_that_there_is_not_is_refused(instagram: App) -> None:
 
 def test_another_account_and_its_objects_are_as_if_they_did_not_exist(instagram: App) -> None:
     token = instagram.connect(account=BUDI)
-    for object_id in (ANI, ALBUM, COMMENT, TALK, MESSAGE, "17900001000000301", "nothing"):
+    first, second = "17900001000000001", "aWdfSandboxThread00001x000002"
+    for object_id in (ANI, ALBUM, COMMENT, TALK, MESSAGE, first, second, "17900002000000005", "nothing"):
         assert error(instagram.get(f"/{object_id}", token)) == (400, 100, 33), object_id
     assert error(instagram.get(f"/{ANI}/media", token)) == (400, 100, 33)
 
@@ -288,6 +289,13 @@ def test_quirk_delete_permissions(instagram: App) -> None:
     assert error(instagram.get("/me", token)) == (400, 190, 458)
     assert error(instagram.get("/me", short)) == (400, 190, 458)
     assert instagram.state()["authorizations"] == []
+
+
+def test_quirk_bare_true(instagram: App) -> None:
+    token = instagram.connect()
+    instagram.quirk(bare_true=True, delete_permissions=True)
+    assert instagram.delete("/me/subscribed_apps", token).json() is True
+    assert instagram.delete("/me/permissions", token).json() is True
 
 
 def test_writing_is_not_played(instagram: App) -> None:

@@ -8,6 +8,7 @@ from flask import request
 
 from broker.sandbox.graph_fields import Field, Record
 from broker.sandbox.graph_paging import Series
+from broker.sandbox.instagram import seed_messages
 from broker.sandbox.instagram.access import Caller
 from broker.sandbox.instagram.errors import bad
 from broker.sandbox.instagram.permissions import MESSAGES
@@ -58,14 +59,14 @@ def _conversation(who: Caller, _number: int, record: Record, fields: Sequence[Fi
 def _messages_field(who: Caller, record: Record, field: Field) -> Record | None:
     fields = nested(field, MESSAGE, "Message", ("id", "created_time"))
     shape = partial(_message, fields=fields)
-    return expanded(who, Series.of(record["messages"]), field, f"/{record['id']}/messages", shape)
+    return expanded(who, Series.of(seed_messages.messages(record)), field, f"/{record['id']}/messages", shape)
 
 
 def messages_edge(who: Caller, record: Record) -> Record:
     """`/{conversation}/messages`: where the pages of the expansion lead."""
     who.permits(MESSAGES)
     fields = fields_asked(MESSAGE, "Message", ("id", "created_time"))
-    return edge(who, Series.of(record["messages"]), partial(_message, fields=fields))
+    return edge(who, Series.of(seed_messages.messages(record)), partial(_message, fields=fields))
 
 
 def message_node(who: Caller, record: Record) -> Record:

@@ -101,7 +101,7 @@ def _of_conversation(who: Caller, _object_id: str, number: int) -> Readings:
 
 def _of_message(who: Caller, object_id: str, number: int, _place: int) -> Readings:
     record = who.account.conversations.get(number)
-    found = record["messages"] if record else []
+    found = seed_messages.messages(record) if record else []
     return _itself(partial(messages.message_node, who), found, object_id)
 
 

@@ -92,6 +92,7 @@ DATA: Mapping[str, Known] = {
     "permission_error": Known(
         _code, 200, "the code with which a missing permission is refused: 3, 10, or 200 to 299 (§6.1)"
     ),
+    "bare_true": Known(flag, True, 'deletes answer `true` instead of `{"success": true}` (§1.10)'),
     "pages": Known(
         one_of("half", "empty"), "empty", "the first page of each list holds half of it or nothing, and has a next one"
     ),

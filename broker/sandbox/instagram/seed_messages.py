@@ -43,19 +43,24 @@ def updated_at(number: int) -> float:
 
 def conversation(own: Record, account: int, number: int) -> Record:
     """The first waits in the folder of requests since long. `own`: id and username of the account itself."""
-    count = LONG_TALK if number == 2 else 1 + number % 4
     other = {"id": f"13{account:05}{number:010}", "username": f"{FANS[number % len(FANS)]}{number}"}
     return {
         "id": conversation_id(account, number),
         "updated_time": moment(updated_at(number)),
         "folder": "request" if number == 1 else "primary",
         "participants": [own, other],
-        "messages": [_message(own, other, account, number, place, count) for place in range(count, 0, -1)],
     }
 
 
-def _message(own: Record, other: Record, account: int, number: int, place: int, count: int) -> Record:
-    """The other one begins, and they take turns."""
+def messages(talk: Record) -> list[Record]:
+    """Of a conversation, the latest first. The other one begins, and they take turns."""
+    account, number = numbers(talk["id"])[1]
+    count = LONG_TALK if number == 2 else 1 + number % 4
+    return [_message(talk["participants"], account, number, place, count) for place in range(count, 0, -1)]
+
+
+def _message(participants: list[Record], account: int, number: int, place: int, count: int) -> Record:
+    own, other = participants
     sender, receiver = (other, own) if place % 2 else (own, other)
     return {
         "id": message_id(account, number, place),

@@ -42,7 +42,7 @@ def unsubscribe(object_id: str) -> Response:
     """From all fields."""
     with instagram().lock:
         instagram().subscriptions.pop(_owner(object_id).token.pair, None)
-    return jsonify(success=True)
+    return _deleted()
 
 
 def _owner(object_id: str) -> Caller:
@@ -61,4 +61,9 @@ def end(object_id: str) -> Response:
         if not instagram().quirks.get("delete_permissions"):
             raise not_found(object_id, request.method)
         instagram().remove(who.account.id, who.token.app)
-    return jsonify(success=True)
+    return _deleted()
+
+
+def _deleted() -> Response:
+    """Both forms are met (§1.10)."""
+    return jsonify(True if instagram().quirks.get("bare_true") else {"success": True})
