@@ -167,6 +167,16 @@ def test_figures_of_an_account_by_day_or_in_total(instagram: App) -> None:
     assert total["total_value"].keys() == {"value"}
 
 
+def test_figures_of_the_days_that_are_asked(instagram: App) -> None:
+    token, since = instagram.connect(), 1_790_812_800  # midnight
+    query = {"metric": "reach", "period": "day", "since": since, "until": since + 3 * DAY}
+    (reach,) = instagram.data("/me/insights", token, **query)
+    ends = [value["end_time"][:10] for value in reach["values"]]
+    assert ends == ["2026-10-02", "2026-10-03", "2026-10-04"]
+    assert instagram.data("/me/insights", token, **query) == [reach]
+    assert error(instagram.get("/me/insights", token, **{**query, "until": since + 31 * DAY}))[:2] == (400, 100)
+
+
 def test_figures_of_a_post(instagram: App) -> None:
     token = instagram.connect()
     (reach,) = instagram.data(f"/{ALBUM}/insights", token, metric="reach")
@@ -191,7 +201,8 @@ def test_conversations_the_latest_first_and_messages_where_they_are_asked(instag
     assert talk["messages"]["data"][0].keys() == {"id", "created_time"}
     message = instagram.get(f"/{MESSAGE}", token, fields="id,created_time,from,to,message").json()
     assert message.keys() == {"id", "created_time", "from", "to", "message"}
-    assert message["to"]["data"][0]["id"] == ANI
+    assert message["to"]["data"] == [{"id": ANI, "username": "ani.wijaya"}]
+    assert instagram.get(f"/{MESSAGE}", token, fields="to{id}").json()["to"]["data"] == [{"id": ANI}]
 
 
 def test_a_long_conversation_goes_on_where_its_expansion_ends(instagram: App) -> None:
@@ -201,6 +212,7 @@ def test_a_long_conversation_goes_on_where_its_expansion_ends(instagram: App) ->
     address = urlsplit(first["paging"]["next"])
     assert address.path == f"/v26.0/{long_talk}/messages"
     second = instagram.http.get(f"{instagram.url}{address.path}", params=dict(parse_qsl(address.query))).json()
+    assert second["data"][0].keys() == {"id", "message"}
     found = [message["id"] for message in (*first["data"], *second["data"])]
     assert len(found) == len(set(found)) == 60
 

@@ -5,7 +5,7 @@ import zlib
 from flask import request
 
 from broker.sandbox.graph_fields import Record
-from broker.sandbox.graph_paging import moment
+from broker.sandbox.graph_paging import moment, window
 from broker.sandbox.instagram.access import Caller
 from broker.sandbox.instagram.errors import bad
 from broker.sandbox.instagram.permissions import INSIGHTS, listed
@@ -18,10 +18,12 @@ ACCOUNT_METRICS = (
 )
 PERIODS = ("day", "week", "days_28")
 DAY = 24 * 3600
+MOST_DAYS = 30
 
 
 def account_edge(who: Caller) -> Record:
-    """`/{ig-id}/insights`: a value for each of the last two days, or with `metric_type=total_value` one for all."""
+    """`/{ig-id}/insights`: a value for each day of `since` to `until`, of the last two days where they are not said; or
+    with `metric_type=total_value` one for all."""
     who.permits(INSIGHTS)
     period = request.args.get("period", "day")
     if period not in PERIODS:
@@ -35,9 +37,18 @@ def _of_account(account: str, metric: str, period: str, *, total: bool) -> Recor
     described = _described(account, metric, period)
     if total:
         return {**described, "total_value": {"value": _figure(account, metric, "total")}}
-    midnight = int(instagram().clock()) // DAY * DAY
-    ends = [moment(midnight - DAY), moment(midnight)]
-    return {**described, "values": [{"value": _figure(account, metric, end), "end_time": end} for end in ends]}
+    values = [{"value": _figure(account, metric, end), "end_time": end} for end in map(moment, _midnights())]
+    return {**described, "values": values}
+
+
+def _midnights() -> range:
+    """The ends of the days that are asked, in seconds since 1970. Raises `GraphError`."""
+    asked = window(request.args)
+    until = instagram().clock() if asked.until is None else asked.until
+    since = until - 2 * DAY if asked.since is None else asked.since
+    if until - since > MOST_DAYS * DAY:
+        raise bad(f"there are at most {MOST_DAYS} days from since to until")
+    return range(int(since // DAY + 1) * DAY, int(until) + 1, DAY)
 
 
 def media_edge(who: Caller, object_id: str) -> Record:

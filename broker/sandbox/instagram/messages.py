@@ -6,7 +6,7 @@ from functools import partial
 
 from flask import request
 
-from broker.sandbox.graph_fields import Field, Record
+from broker.sandbox.graph_fields import Field, Record, shown
 from broker.sandbox.graph_paging import Series
 from broker.sandbox.instagram import seed_messages
 from broker.sandbox.instagram.access import Caller
@@ -28,13 +28,13 @@ def conversations_edge(who: Caller) -> Record:
     if request.args.get("platform", "instagram") != "instagram":
         raise bad("platform must be instagram")
     fields = fields_asked(CONVERSATION, "UnifiedThread", ("id", "updated_time"))
-    return edge(who, _visible(who), partial(_conversation, who, fields=fields))
-
-
-def _visible(who: Caller) -> Series:
     series = who.account.conversations
-    records = [series.get(number) or {} for number in series.below(None)]
-    return Series.of([record for record in records if not idle_request(record)])
+
+    def visible(number: int) -> bool:
+        record = series.get(number)
+        return record is not None and not idle_request(record)
+
+    return edge(who, series, partial(_conversation, who, fields=fields), chosen=visible)
 
 
 def idle_request(record: Record) -> bool:
@@ -49,11 +49,8 @@ def conversation_node(who: Caller, number: int, record: Record) -> Record:
 
 
 def _conversation(who: Caller, _number: int, record: Record, fields: Sequence[Field]) -> Record:
-    specials: Specials = {
-        "participants": lambda _: {"data": record["participants"]},
-        "messages": partial(_messages_field, who, record),
-    }
-    return filled(record, fields, specials)
+    specials: Specials = {"messages": partial(_messages_field, who, record)}
+    return filled({**record, "participants": {"data": record["participants"]}}, fields, specials)
 
 
 def _messages_field(who: Caller, record: Record, field: Field) -> Record | None:
@@ -75,4 +72,4 @@ def message_node(who: Caller, record: Record) -> Record:
 
 
 def _message(_number: int, record: Record, fields: Sequence[Field]) -> Record:
-    return filled(record, fields, {"to": lambda _: {"data": record["to"]}})
+    return shown({**record, "to": {"data": record["to"]}}, fields)

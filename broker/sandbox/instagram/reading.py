@@ -6,7 +6,7 @@ from typing import Any
 from flask import request
 
 from broker.sandbox.graph import own_path
-from broker.sandbox.graph_fields import Field, Record, asked, check, shown
+from broker.sandbox.graph_fields import Field, Record, asked, check, shown, spelt
 from broker.sandbox.graph_paging import Place, Series, paged, window
 from broker.sandbox.instagram.access import Caller
 from broker.sandbox.instagram.state import instagram
@@ -39,11 +39,18 @@ def filled(record: Record, fields: Sequence[Field], specials: Specials) -> Recor
     return shown({**record, **made}, plain)
 
 
-def edge(who: Caller, series: Series, shape: Callable[[int, Record], Record], *, most: int = 100) -> Record:
-    """A page of the edge that is called. Raises `GraphError`."""
+def edge(
+    who: Caller,
+    series: Series,
+    shape: Callable[[int, Record], Record],
+    *,
+    most: int = 100,
+    chosen: Callable[[int], bool] = lambda _: True,
+) -> Record:
+    """A page of the edge that is called; `chosen`: by the number of a record. Raises `GraphError`."""
     place = Place(ORIGIN + own_path(), who.token.value, request.args.to_dict())
     short = instagram().quirks.get("pages")
-    return paged(series, window(request.args, most=most), shape, place, short=short)
+    return paged(series, window(request.args, most=most), shape, place, short=short, chosen=chosen)
 
 
 def expanded(
@@ -52,5 +59,6 @@ def expanded(
     """The first page of an edge that is asked as a field; nothing where it is empty. `path`: of the edge itself."""
     version = own_path().split("/")[1]
     address = f"{ORIGIN}/{version}{path}" if version.startswith("v") else ORIGIN + path
-    page = paged(series, window(dict(field.arguments), most=most), shape, Place(address, who.token.value, {}))
+    query = {"fields": spelt(field.fields)} if field.fields else {}
+    page = paged(series, window(dict(field.arguments), most=most), shape, Place(address, who.token.value, query))
     return page if page["data"] else None
