@@ -4,23 +4,30 @@ The app that all tenants share stands in the settings. One of a tenant's own has
 verified with its own secret only, and shares no authorization with anybody (design decision 5).
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from broker import audit
 from broker.config import ProviderApp
-from broker.db import Database
-from broker.errors import InvalidRequest, NotFound
+from broker.db import Database, insert_if_missing
+from broker.errors import InvalidRequest, NotFound, ProviderUnavailable
 from broker.models import OwnProviderApp
 from broker.secret import Secret, fresh_id
-from broker.vault import Vault
+from broker.vault import Undecryptable, Vault
 
 COLUMN = "client_secret"
+
+
+class AppRemoved(ProviderUnavailable):
+    """The tenant's own app is gone for good, and its secret with it: no waiting brings it back."""
+
+    def __init__(self) -> None:
+        super().__init__("The tenant's own provider app was removed.", retryable=False, sent=False)
 
 
 def add(
@@ -33,51 +40,63 @@ def add(
     client_id: str,
     client_secret: Secret,
     options: Mapping[str, str],
+    secret_options: Mapping[str, Secret],
 ) -> str:
-    """Register; gives the id that stands in its callback path. Raises `InvalidRequest` where the tenant has one."""
-    row = OwnProviderApp(
-        id=fresh_id("app"),
-        provider=provider,
-        tenant=tenant,
-        live=True,
-        client_id=client_id,
-        secret_version=1,
-        options=dict(options),
-        created_at=now,
-    )
-    try:
-        with database.write() as session:
-            if _live(session, tenant, provider):
-                raise _taken()
-            vault.new_key(session, tenant=tenant, connection=_key(row.id))
-            row.client_secret = _sealed(vault, session, row, client_secret)
-            session.add(row)
-            audit.note(session, "provider_app.added", tenant=tenant, actor="operator", app=row.id, provider=provider)
-            session.flush()
-            return row.id
-    except IntegrityError:
-        raise _taken() from None
+    """Register; gives the id that stands in its callback path. The values were checked.
+
+    Raises `InvalidRequest` where the tenant has one at this provider, or another tenant's has this client id: two apps
+    here that are one there would end each other's authorizations.
+    """
+    app_id = fresh_id("app")
+    named = {"tenant": tenant, "provider": provider, "live": True}
+    kept = {"client_id": client_id, "options": dict(options), "secret_version": 1, "created_at": now}
+    with database.write() as session:
+        _refuse_twice(session, tenant, provider, client_id)
+        if not insert_if_missing(session, OwnProviderApp, named, {**kept, "id": app_id}):
+            raise _taken()
+        vault.new_key(session, tenant=tenant, connection=_key(app_id))
+        row = _own(session, app_id)
+        row.client_secret = _sealed(vault, session, row, client_secret, secret_options)
+        audit.note(session, "provider_app.added", tenant=tenant, actor="operator", app=app_id, provider=provider)
+    return app_id
 
 
 def change_secret(database: Database, vault: Vault, app_id: str, client_secret: Secret) -> None:
-    """From now on this secret. Raises `NotFound`."""
+    """From now on this secret, for flows that are under way too. Raises `NotFound`."""
     with database.write() as session:
         row = _own(session, app_id)
+        kept = _opened(vault, session, row)[1]
         row.secret_version += 1
-        row.client_secret = _sealed(vault, session, row, client_secret)
+        row.client_secret = _sealed(vault, session, row, client_secret, kept)
         audit.note(session, "provider_app.changed", tenant=row.tenant, actor="operator", app=row.id)
 
 
 def remove(database: Database, vault: Vault, now: datetime, app_id: str) -> None:
-    """Forget the secret: its connections give no data any more, and what is owed to the provider waits in vain.
+    """Forget the secret: its connections give no data any more, and the provider is told nothing any more.
 
-    Raises `NotFound`.
+    `broker.connections.appless.end_use` then ends what is in use. Nothing where it was removed before. Raises
+    `NotFound`.
     """
     with database.write() as session:
-        row = _own(session, app_id)
-        row.live, row.removed_at, row.client_secret = None, now, None
-        vault.shred(session, tenant=row.tenant, connection=_key(row.id))
-        audit.note(session, "provider_app.removed", tenant=row.tenant, actor="operator", app=row.id)
+        row = session.get(OwnProviderApp, app_id, with_for_update=True)
+        if row is None:
+            raise _unknown()
+        if row.live:
+            row.live, row.removed_at, row.client_secret = None, now, None
+            vault.shred(session, tenant=row.tenant, connection=_key(row.id))
+            audit.note(session, "provider_app.removed", tenant=row.tenant, actor="operator", app=row.id)
+
+
+def require_live(session: Session, app_id: str) -> None:
+    """Until the end of the transaction the app is not removed, if it is a tenant's own. Raises `AppRemoved`."""
+    row = session.get(OwnProviderApp, app_id, with_for_update={"read": True})
+    if row and not row.live:
+        raise AppRemoved
+
+
+def is_live(session: Session, app_id: str) -> bool:
+    row = session.get(OwnProviderApp, app_id)
+    return bool(row and row.live)
 
 
 def listed(database: Database) -> list[dict[str, Any]]:
@@ -104,34 +123,38 @@ def own_id(database: Database, tenant: str, provider: str) -> str | None:
         return row.id if row else None
 
 
-def any_at(database: Database, provider: str) -> bool:
-    """Whether some tenant has an app of its own at a provider."""
-    query = select(OwnProviderApp.id).where(OwnProviderApp.provider == provider, OwnProviderApp.live.is_(True))
+def providers_of(database: Database, tenants: Collection[str] | None) -> frozenset[str]:
+    """Where one of these tenants has an app of its own; None: any tenant."""
+    query = select(OwnProviderApp.provider).where(OwnProviderApp.live.is_(True)).distinct()
+    if tenants is not None:
+        query = query.where(OwnProviderApp.tenant.in_(sorted(tenants)))
     with database.read() as session:
-        return session.scalar(query.limit(1)) is not None
+        return frozenset(session.scalars(query))
 
 
 def opened(database: Database, vault: Vault, app_id: str) -> ProviderApp | None:
-    """The app with its secret opened; None where there is none, or it was removed. Raises `Undecryptable`."""
+    """The app with its secrets opened; None where there never was one. Raises `AppRemoved`, `Undecryptable`."""
     with database.read() as session:
         row = session.get(OwnProviderApp, app_id)
-        if row is None or not row.live:
+        if row is None:
             return None
-        plaintext = vault.open(
-            session,
-            tenant=row.tenant,
-            connection=_key(row.id),
-            column=COLUMN,
-            version=row.secret_version,
-            blob=row.client_secret,
-        )
+        if not row.live:
+            raise AppRemoved
+        try:
+            client_secret, secret_options = _opened(vault, session, row)
+        except Undecryptable:
+            session.refresh(row)
+            if not row.live:  # between the two readings
+                raise AppRemoved from None
+            raise
+    revealed = {name: value.reveal() for name, value in secret_options.items()}
     return ProviderApp(
         id=row.id,
         provider=row.provider,
         client_id=row.client_id,
-        client_secret=Secret(plaintext.decode()),
+        client_secret=client_secret,
         tenant=row.tenant,
-        options=row.options,
+        options={**row.options, **revealed},
     )
 
 
@@ -142,22 +165,52 @@ def _live(session: Session, tenant: str, provider: str) -> OwnProviderApp | None
     return session.scalar(query)
 
 
+def _refuse_twice(session: Session, tenant: str, provider: str, client_id: str) -> None:
+    if _live(session, tenant, provider):
+        raise _taken()
+    same = select(OwnProviderApp.id).where(
+        OwnProviderApp.provider == provider, OwnProviderApp.client_id == client_id, OwnProviderApp.live.is_(True)
+    )
+    if session.scalar(same.limit(1)):
+        raise InvalidRequest("Another tenant's app has this client id: each needs a registration of its own.")
+
+
 def _own(session: Session, app_id: str) -> OwnProviderApp:
     row = session.get(OwnProviderApp, app_id, with_for_update=True)
     if row is None or not row.live:
-        raise NotFound("There is no such provider app.")
+        raise _unknown()
     return row
 
 
-def _sealed(vault: Vault, session: Session, row: OwnProviderApp, client_secret: Secret) -> bytes:
+def _sealed(
+    vault: Vault, session: Session, row: OwnProviderApp, client_secret: Secret, options: Mapping[str, Secret]
+) -> bytes:
+    kept = {
+        "client_secret": client_secret.reveal(),
+        "options": {name: option.reveal() for name, option in options.items()},
+    }
     return vault.seal(
         session,
         tenant=row.tenant,
         connection=_key(row.id),
         column=COLUMN,
         version=row.secret_version,
-        plaintext=client_secret.reveal().encode(),
+        plaintext=json.dumps(kept).encode(),
     )
+
+
+def _opened(vault: Vault, session: Session, row: OwnProviderApp) -> tuple[Secret, dict[str, Secret]]:
+    """The client secret, and the options that are secret."""
+    plaintext = vault.open(
+        session,
+        tenant=row.tenant,
+        connection=_key(row.id),
+        column=COLUMN,
+        version=row.secret_version,
+        blob=row.client_secret,
+    )
+    kept = json.loads(plaintext)
+    return Secret(kept["client_secret"]), {name: Secret(value) for name, value in kept["options"].items()}
 
 
 def _key(app_id: str) -> str:
@@ -166,3 +219,7 @@ def _key(app_id: str) -> str:
 
 def _taken() -> InvalidRequest:
     return InvalidRequest("The tenant has an app of its own at this provider already: change its secret, or remove it.")
+
+
+def _unknown() -> NotFound:
+    return NotFound("There is no such provider app.")

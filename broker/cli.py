@@ -12,6 +12,7 @@ from broker.commands.audit import audit
 from broker.commands.clients import clients
 from broker.commands.keys import keys
 from broker.commands.looking import doctor, explain
+from broker.commands.providers import providers
 from broker.commands.sandbox import sandbox
 from broker.errors import BrokerError, ConfigurationError
 
@@ -123,6 +124,7 @@ cli.add_command(doctor)
 cli.add_command(explain)
 cli.add_command(sandbox)
 cli.add_command(clients)
+cli.add_command(providers)
 
 
 if __name__ == "__main__":

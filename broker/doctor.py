@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 from sqlalchemy import func, select, text
 
+from broker import apps
 from broker.app import assemble
 from broker.errors import BrokerError, ConfigurationError, ProviderUnavailable
 from broker.models import Duty
@@ -43,6 +45,8 @@ def examine(environ: Mapping[str, str]) -> list[Finding]:
     try:
         found += _database(broker)
         found += [finding for app_id in broker.settings.apps for finding in _provider(broker, app_id)]
+        if all(finding.held for finding in found if finding.check in ("database", "schema")):
+            found += _own_apps(broker)
     finally:
         broker.upstream.close()
         broker.database.dispose()
@@ -99,10 +103,10 @@ def _duties(broker: Broker) -> Finding:
     return Finding("duties", late < LATE, seen, "Run broker work, or broker serve without --no-work.")
 
 
-def _provider(broker: Broker, app_id: str) -> Iterator[Finding]:
+def _provider(broker: Broker, app_id: str, check: str | None = None) -> Iterator[Finding]:
     """Whether it can be reached, whether its clock and ours agree, and what its own file warns of."""
     mend = "Look at this host's way out: names, firewall, certificates. Proxies are not used."
-    check = f"provider {app_id}"
+    check = check or f"provider {app_id}"
     try:
         line = broker.line(app_id)
         answer = _asked(line)
@@ -115,6 +119,33 @@ def _provider(broker: Broker, app_id: str) -> Iterator[Finding]:
     )
     for warning in broker.providers[line.app.provider].warnings(line.app.options, broker.clock()):
         yield Finding(f"{check} settings", False, warning, "See the README's table of settings.")
+
+
+def _own_apps(broker: Broker) -> Iterator[Finding]:
+    """Each tenant's own app; a provider is asked once, for all of its apps are served at one place."""
+    asked = set(broker.settings.apps)
+    for own in apps.listed(broker.database):
+        if own["provider"] not in asked and own["provider"] in broker.providers:
+            asked.add(own["provider"])
+            yield from _provider(broker, own["id"], f"provider {own['provider']}")
+        yield from _own_app(broker, own)
+
+
+def _own_app(broker: Broker, own: Mapping[str, Any]) -> Iterator[Finding]:
+    check = f"provider app {own['id']}"
+    mend = "Switch the provider on again, put back the keys, or: broker providers remove"
+    try:
+        app = broker.app(own["id"])
+    except BrokerError as error:
+        yield Finding(check, False, error.detail, mend)
+        return
+    provider, shared = broker.providers[app.provider], broker.settings.apps.get(app.provider)
+    wrong = [*provider.problems(app.options), *provider.warnings(app.options, broker.clock())]
+    if shared and shared.client_id == app.client_id:
+        wrong.append("its client id is the shared app's: each would end the other's connections at the provider")
+    for problem in wrong:
+        yield Finding(f"{check} settings", False, problem, "Remove the app, and add it as it should be.")
+    yield Finding(check, True, f"of tenant {own['tenant']} at {app.provider}: its secret opens")
 
 
 def _asked(line: Line) -> Answer:

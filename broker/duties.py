@@ -15,6 +15,7 @@ from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
 from broker import idempotency
+from broker.apps import AppRemoved
 from broker.connections import tell, tend
 from broker.connections.confirm import lost
 from broker.connections.owe import TELL_PROVIDER, TEND
@@ -166,15 +167,17 @@ def _close(broker: Broker, duty: Leased, again_at: datetime | None) -> None:
 
 
 def _later(broker: Broker, duty: Leased, error: BrokerError) -> None:
-    """Put a failed duty off, or give up after days: either stands on the receipt. One that was owed anew meanwhile
-    stays due, with all its patience."""
+    """Put a failed duty off, or give up: after days, or at once where the provider app was removed, for nobody can
+    tell the provider any more. Either stands on the receipt. One that was owed anew meanwhile stays due, with all its
+    patience."""
     now = broker.clock()
     log.warning("duty %s failed at try %d: %s", duty.id, duty.attempts, error.detail)
     with broker.database.write() as session:
         row = _held(session, duty)
         if row is None:
             return
-        gave_up = row.fence == duty.fence and now - duty.created_at > PATIENCE and duty.kind == TELL_PROVIDER
+        in_vain = now - duty.created_at > PATIENCE or isinstance(error, AppRemoved)
+        gave_up = row.fence == duty.fence and in_vain and duty.kind == TELL_PROVIDER
         if duty.kind == TELL_PROVIDER:
             tell.failed(broker, session, duty.key, error, gave_up=gave_up)
         row.last_error = error.detail[:200]

@@ -1,6 +1,6 @@
 """What one process works with, put together once by the composition root (`broker.app`)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -59,16 +59,23 @@ class Broker:
             raise _not_configured()
         return self.app(app_id)
 
-    def is_on(self, provider: Provider) -> bool:
-        """Whether anybody can connect by this provider."""
-        return provider.name in self.settings.apps or apps.any_at(self.database, provider.name)
+    def providers_for(self, tenants: Collection[str] | None) -> list[Provider]:
+        """By which providers one of these tenants can connect; None: any tenant."""
+        on = apps.providers_of(self.database, tenants).union(self.settings.apps)
+        return [provider for name, provider in self.providers.items() if name in on]
 
     def app(self, app_id: str) -> ProviderApp:
-        """Raises `ProviderUnavailable` for one that is not configured any more."""
+        """Raises `ProviderUnavailable` for one that is not configured any more, `AppRemoved` for one that was removed.
+
+        A tenant's own has the options of the settings where it has none itself, but for those that are secret.
+        """
         found = self.settings.apps.get(app_id) or apps.opened(self.database, self.vault, app_id)
         if found is None or found.provider not in self.providers:
             raise ProviderUnavailable("The provider app is not configured here any more.", retryable=False, sent=False)
         defaults = self.settings.options.get(found.provider, {})
+        if found.tenant:
+            own = {option.name: option.default for option in self.providers[found.provider].options if option.secret}
+            defaults = {**defaults, **own}
         return replace(found, options={**defaults, **found.options})
 
     def endpoints(self, app: ProviderApp) -> Endpoints:
@@ -103,12 +110,20 @@ class Broker:
 
     def callback_url(self, app: ProviderApp) -> str:
         """Registered at the provider; one path per provider app, so that answers cannot be mixed up (STD-03)."""
-        own = f"/{app.id}" if app.tenant else ""
-        return f"{self.settings.public_url}/callback/{app.provider}{own}"
+        return f"{self.settings.public_url}/callback/{_path(app)}"
+
+    def hook_urls(self, app: ProviderApp) -> list[str]:
+        """Where the provider reports to this app, one path per provider app as well: registered there."""
+        hooks = self.providers[app.provider].hooks
+        return [f"{self.settings.public_url}/hooks/{_path(app)}/{hook}" for hook in hooks]
 
     def _issuer(self, app: ProviderApp) -> str:
         """A tenant's own app at a generic provider is registered at the issuer that the operator configured."""
         return app.issuer or self.settings.apps[app.provider].issuer
+
+
+def _path(app: ProviderApp) -> str:
+    return f"{app.provider}/{app.id}" if app.tenant else app.provider
 
 
 def _not_configured() -> InvalidRequest:

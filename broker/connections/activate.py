@@ -3,7 +3,8 @@
 The authorization's row is locked: it orders "a connection becomes active" against "the provider is told to revoke"
 (design decision 5). If the provider was told anything since this session's browser left, the new token is probed
 before it counts. Locks are taken in the order in which a revocation takes them: authorization, connection, duty,
-session; whoever has a later one never waits for an earlier.
+session; whoever has a later one never waits for an earlier. A tenant's own app, before them all, cannot be removed
+meanwhile.
 """
 
 import time
@@ -16,7 +17,7 @@ from typing import TypeVar
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from broker import audit
+from broker import apps, audit
 from broker.connections.assets import Assets, choose, seal
 from broker.connections.begin import connector_scopes
 from broker.connections.exchange import Exchanged, judge, lacks_lasting_access, live_of
@@ -80,7 +81,7 @@ def activate(
 
     Raises as `judge`, `ProviderUnavailable` where the probe finds the token dead, `ConnectionRevoked` where what it
     renews was ended meanwhile, `ConsentAgain` where no lasting access is left, `Forbidden` where the session is over,
-    `Unavailable`.
+    `AppRemoved`, `Unavailable`.
     """
     probed: datetime | None = None
     with broker.database.read() as session:
@@ -121,6 +122,7 @@ def _activate_once(
     """May be repeated: where a COMMIT failed, nobody knows whether it counted."""
     with broker.database.write() as session:
         row = session.get_one(ConnectSession, session_id)
+        apps.require_live(session, row.app_id)
         told = authorization(session, row.app_id, exchanged.account_index)
         held = live_of(session, row, exchanged.account_index, lock=True)
         row = session.get_one(ConnectSession, session_id, with_for_update=True, populate_existing=True)

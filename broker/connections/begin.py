@@ -5,14 +5,16 @@ No scope comes from outside: they are derived from what the connectors read. A G
 
 import base64
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from broker import scopes
+from broker import apps, scopes
+from broker.apps import AppRemoved
 from broker.clients import Caller
 from broker.config import ProviderApp
 from broker.connections.read import live_connection, open_account
@@ -110,7 +112,7 @@ def begin(
         if earlier := session.get(ConnectSession, session_id, with_for_update=True):
             earlier.ticket_hash = digest(ticket.reveal())
             return earlier, ticket
-        renewed = _renewed(session, caller, request, provider)
+        renewed = _renewed(broker, session, caller, request, provider)
         broker.vault.new_key(session, tenant=request.tenant, connection=f"session:{session_id}")
         row = ConnectSession(
             id=session_id,
@@ -118,7 +120,7 @@ def begin(
             tenant=request.tenant,
             subject=request.subject,
             provider=provider.name,
-            app_id=app_id,
+            app_id=renewed.app_id if renewed else app_id,
             connectors=[connector.name for connector in connectors],
             ticked=[],
             return_url=request.return_url,
@@ -145,12 +147,14 @@ def begin(
 def page(broker: Broker, ticket: str) -> Page:
     """The open session of a ticket; nothing is changed, however often (STD-11).
 
-    Raises `InvalidRequest` (400) where it is unknown, used or expired, `ProviderUnavailable` as `approve` would.
+    Raises `InvalidRequest` (400) where it is unknown, used, expired or its provider app removed, `ProviderUnavailable`
+    as `approve` would.
     """
     with broker.database.read() as session:
         row = _open_session(session, ticket, broker.clock())
         people = open_people(broker, session, row)
-    app = broker.app(row.app_id)
+    with _over_if_removed():
+        app = broker.app(row.app_id)
     return Page(
         session_id=row.id,
         text=_text(broker, row, app, people),
@@ -168,7 +172,8 @@ def approve(broker: Broker, ticket: str, ticked: Collection[str]) -> Departure:
     Sending the form again makes the earlier departure's state worthless. Raises `InvalidRequest` (400).
     """
     state, cookie, verifier, nonce = fresh_token(), fresh_token(), fresh_token(), fresh_token()
-    line = broker.line(_app_of(broker, ticket))
+    with _over_if_removed():
+        line = broker.line(_app_of(broker, ticket))
     provider = broker.providers[line.app.provider]
     now = broker.clock()
     with broker.database.write() as session:
@@ -230,7 +235,10 @@ def _chosen(broker: Broker, provider: Provider, names: Sequence[str]) -> list[Co
     return [broker.connectors[name] for name in names]
 
 
-def _renewed(session: Session, caller: Caller, request: SessionRequest, provider: Provider) -> Connection | None:
+def _renewed(
+    broker: Broker, session: Session, caller: Caller, request: SessionRequest, provider: Provider
+) -> Connection | None:
+    """The connection to renew: at the provider app that it was made by, for its account is known there alone."""
     if request.connection is None:
         return None
     row = live_connection(session, caller, request.connection)
@@ -238,6 +246,8 @@ def _renewed(session: Session, caller: Caller, request: SessionRequest, provider
         raise NotFound
     if row.provider != provider.name:
         raise _invalid("connection", "belongs to another provider")
+    if row.app_id not in broker.settings.apps and not apps.is_live(session, row.app_id):
+        raise _invalid("connection", "its provider app is gone: connect without naming it, and revoke it")
     return row
 
 
@@ -249,8 +259,21 @@ def _open_session(session: Session, ticket: str, now: datetime, *, lock: bool = 
     query = select(ConnectSession).where(ConnectSession.ticket_hash == digest(ticket))
     row = session.scalar(query.with_for_update() if lock else query)
     if row is None or row.status != "open" or row.expires_at <= now or row.state_used_at:
-        raise InvalidRequest("This link was used, has expired, or never existed. Start again in the app.", status=400)
+        raise _over()
     return row
+
+
+def _over() -> InvalidRequest:
+    return InvalidRequest("This link was used, has expired, or never existed. Start again in the app.", status=400)
+
+
+@contextmanager
+def _over_if_removed() -> Iterator[None]:
+    """The session cannot go on at a provider app that was removed since it began."""
+    try:
+        yield
+    except AppRemoved:
+        raise _over() from None
 
 
 def _app_of(broker: Broker, ticket: str) -> str:

@@ -12,6 +12,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from broker.apps import AppRemoved
 from broker.connections.begin import cookie_name
 from broker.connections.sessions import end_session, noted, open_flow, seal_flow
 from broker.endpoints import Endpoints
@@ -47,13 +48,14 @@ class Callback:
         return cls(state, None if code is None else Secret(code), error, values["iss"])
 
 
-def complete(broker: Broker, app_id: str, callback: Callback, cookies: Mapping[str, str]) -> str:
+def complete(broker: Broker, provider: str, own: str | None, callback: Callback, cookies: Mapping[str, str]) -> str:
     """Take the provider's answer and say where the browser goes: the return URL with session, status and code.
 
-    Raises `InvalidRequest` (400) for another browser, another provider, a replay, an expired or unknown state.
+    `own`: the tenant's own app on whose path it came; None: the path of the shared one. Raises `InvalidRequest` (400)
+    for another browser, another provider or app, a replay, an expired or unknown state, an app that was removed.
     """
-    row = _session_of(broker, app_id, callback.state, cookies)
-    checks_out = _issuer_is(broker.endpoints(broker.app(row.app_id)), callback.issuer)
+    row = _session_of(broker, provider, own, callback.state, cookies)
+    checks_out = _issuer_is(_endpoints(broker, row), callback.issuer)
     code = callback.code and _bare(broker.provider(row.provider), callback.code)
     confirm_code = fresh_token()
     with broker.database.write() as session:
@@ -99,16 +101,27 @@ def _refused() -> InvalidRequest:
     )
 
 
-def _session_of(broker: Broker, app_id: str, state: str, cookies: Mapping[str, str]) -> ConnectSession:
+def _session_of(
+    broker: Broker, provider: str, own: str | None, state: str, cookies: Mapping[str, str]
+) -> ConnectSession:
     """The session that this very browser began at this very provider app, its state still unused."""
     with broker.database.read() as session:
         row = session.scalar(select(ConnectSession).where(ConnectSession.state_hash == digest(state)))
-    if row is None or row.app_id != app_id or row.state_used_at or row.expires_at <= broker.clock():
+    if row is None or row.state_used_at or row.expires_at <= broker.clock():
+        raise _refused()
+    if row.provider != provider or own != (None if row.app_id == provider else row.app_id):
         raise _refused()
     cookie = cookies.get(cookie_name(broker, row.id))
     if not cookie or digest(cookie) != row.browser_hash:
         raise _refused()
     return row
+
+
+def _endpoints(broker: Broker, row: ConnectSession) -> Endpoints:
+    try:
+        return broker.endpoints(broker.app(row.app_id))
+    except AppRemoved:
+        raise _refused() from None
 
 
 def _issuer_is(endpoints: Endpoints, issuer: str | None) -> bool:

@@ -334,11 +334,11 @@ def _end_lease(row: Connection) -> None:
     row.lease_until, row.refresh_inflight = None, False
 
 
-def needs_reconnect(session: Session, row: Connection, *, ambiguous: bool = False) -> None:
+def needs_reconnect(session: Session, row: Connection, *, actor: str = "provider", ambiguous: bool = False) -> None:
     """`ambiguous`: an earlier refresh never got its answer, so the provider may have spent the token then (REL-07)."""
     row.state, row.access_token, row.fresh_until = "reconnect_required", None, None
     row.asset_tokens = None
-    noted(session, row, "connection.reconnect_required", actor="provider", ambiguous_refresh=ambiguous or None)
+    noted(session, row, "connection.reconnect_required", actor=actor, ambiguous_refresh=ambiguous or None)
 
 
 def suspended_by_provider(session: Session, row: Connection, now: datetime) -> None:

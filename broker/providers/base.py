@@ -129,6 +129,8 @@ class Provider:
     """The way there in words, as the provider's own pages name it."""
     resources: Mapping[str, Resource] = {}
     auth_method: Literal["client_secret_post", "client_secret_basic"] = "client_secret_post"
+    hooks: tuple[str, ...] = ()
+    """By what paths of the broker, below `/hooks/<provider>`, the provider reports what happens there."""
 
     departure: Departure | None = None
     """How its token answers become those of RFC 6749 §5.1."""

@@ -115,6 +115,7 @@ class Facebook(Provider):
     takes_back_permissions = True
     settings_url = "https://www.facebook.com/settings/?tab=business_tools"
     settings_path = "Facebook > Settings > Business integrations"
+    hooks = ("deauthorize", "deletion", "webhook")
     resources = {resource.name: resource for resource in (Profile(), Pages(), Posts())}
 
     def __init__(self) -> None:

@@ -257,6 +257,7 @@ class Google(Provider):
     settings_url = "https://myaccount.google.com/permissions"
     settings_path = "Google Account > Security > Your connections to third-party apps & services"
     endpoints = ENDPOINTS
+    hooks = ("events",)
     resources = {resource.name: resource for resource in (Contacts(), Events(), CalendarList())}
 
     def __init__(self) -> None:

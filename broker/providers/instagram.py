@@ -113,6 +113,7 @@ class Instagram(Provider):
     one_revocation_ends_all = True
     settings_url = "https://www.instagram.com/accounts/manage_access/"
     settings_path = "Instagram > Settings > Website permissions > Apps and websites"
+    hooks = ("deauthorize", "deletion", "webhook")
     resources = {resource.name: resource for resource in (Profile(), Media())}
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from werkzeug.exceptions import HTTPException
 from broker.config import origin
 from broker.connections import begin, complete
 from broker.connections.complete import Callback
-from broker.errors import BrokerError, InvalidRequest, NotFound
+from broker.errors import BrokerError, InvalidRequest
 from broker.web.callers import the_broker
 from broker.web.problems import fault_of_ours, of_werkzeug
 
@@ -69,18 +69,17 @@ def decide(ticket: str) -> Response:
 @pages.get("/callback/<provider>")
 def callback(provider: str) -> Response:
     """The answer to the app that all tenants share."""
-    return _called_back(provider)
+    return _called_back(provider, None)
 
 
 @pages.get("/callback/<provider>/<app_id>")
 def own_callback(provider: str, app_id: str) -> Response:
-    """The answer to a tenant's own app: nobody else's comes by this path (STD-03)."""
-    if the_broker().app(app_id).provider != provider:
-        raise NotFound
-    return _called_back(app_id)
+    """The answer to a tenant's own app: nobody else's comes by this path (STD-03). Whether there is one of this name,
+    nobody learns who has not begun at it (I6)."""
+    return _called_back(provider, app_id)
 
 
-def _called_back(app_id: str) -> Response:
+def _called_back(provider: str, own: str | None) -> Response:
     """The provider's answer. Only a person's own navigation brings one (INP-53)."""
     headers = request.headers
     navigates = headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
@@ -90,7 +89,7 @@ def _called_back(app_id: str) -> Response:
     if request.method == "HEAD":
         raise InvalidRequest("A callback is used by GET.", status=400)
     answer = Callback.parse({name: values for name, values in request.args.lists()})
-    return _gone(complete.complete(the_broker(), app_id, answer, request.cookies))
+    return _gone(complete.complete(the_broker(), provider, own, answer, request.cookies))
 
 
 @pages.errorhandler(BrokerError)

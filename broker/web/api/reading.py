@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response
 
 from broker import scopes
-from broker.clients import Caller
+from broker.clients import ALL, Caller
 from broker.connections import history
 from broker.connections.begin import connector_scopes
 from broker.contract import Connector
@@ -62,14 +62,15 @@ def read_records(client: Caller, connection_id: str, connector: str, asked: bodi
 
 
 @route(reading, "GET", "/v1/connectors", scope=None, answers={200: answers.Connectors})
-def list_connectors(client: Caller) -> Any:  # noqa: ANN401, ARG001 - JSON, here and below; any client may ask
-    """The connectors there are, what each reads, and the schema of its records."""
+def list_connectors(client: Caller) -> Any:  # noqa: ANN401 - JSON, here and below; any client may ask
+    """The connectors that the client's tenants can connect, what each reads, and the schema of its records."""
     broker = the_broker()
+    on = broker.providers_for(None if ALL in client.tenants else client.tenants)
     described = [
         _described(connector, provider)
         for connector in sorted(broker.connectors.values(), key=lambda connector: connector.name)
-        for provider in broker.providers.values()
-        if provider.kind == connector.provider and broker.is_on(provider)
+        for provider in on
+        if provider.kind == connector.provider
     ]
     return {"items": described, "next_cursor": None}
 
