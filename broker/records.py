@@ -228,11 +228,13 @@ def _judged(provider: Provider, answer: Answer | TokenRefused) -> Verdict:
 def _refused_for_scope(broker: Broker, reading: Reading, token: refresh.Token, decision: Decision) -> InsufficientScope:
     """The provider knows better than our last report of the grant: it is read again. Where the provider tells nobody
     what was granted, its refusal is its word."""
-    newer = refresh.access_token(broker, reading.standing, until=reading.until, refused=token.version).standing
-    reads, table = newer.connector.reads, decision.resource.fields
+    provider, reads, table = decision.provider, token.standing.connector.reads, decision.resource.fields
     required = scopes.required_scopes(reads, table)
-    if not decision.provider.reports_grants:
-        reread.take_away(broker, newer.connection.id, set(required) - set(decision.provider.identity_scopes))
+    if provider.reports_grants:
+        newer = refresh.access_token(broker, reading.standing, until=reading.until, refused=token.version).standing
+    else:
+        reread.take_away(broker, token.standing.connection.id, set(required) - set(provider.identity_scopes))
+        newer = use.again(broker, reading.standing)
     effective = scopes.effective(newer.connection.granted_scopes, newer.grant.scopes)
     lost = scopes.missing(reads.required, table, effective)
     return InsufficientScope(

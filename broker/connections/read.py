@@ -113,6 +113,7 @@ def _rendered(broker: Broker, session: Session, row: Connection) -> dict[str, An
         "created_at": rfc3339(row.created_at),
         "last_used_at": rfc3339(row.last_used_at),
         "expires_at": rfc3339(row.expires_at),
+        "data_access_expires_at": rfc3339(row.data_access_expires_at),
     }
 
 

@@ -179,13 +179,11 @@ def _renewing(broker: Broker, session: Session, row: Connection, provider: Provi
 def _renew(broker: Broker, row: Connection, lease: _Lease, *, begin_by: float | None = None) -> None:
     provider = broker.providers[row.provider]
     asked_at = broker.clock()
-    report = None
     try:
         line = broker.line(row.app_id, begin_by=begin_by)
         answer = provider.renew(line, lease.token)
         _check_account(broker, row, provider, line, answer)
-        if provider.renewed_by == "access_token":
-            report = provider.inspect(line, answer.access_token)
+        report = _reported(broker, row, provider, line, answer) if provider.renewed_by == "access_token" else None
     except TokenRefused as refusal:
         if error := _refused(broker, row, lease, refusal):
             raise error from None
@@ -198,6 +196,30 @@ def _renew(broker: Broker, row: Connection, lease: _Lease, *, begin_by: float | 
     failpoint("refresh.stored")
 
 
+def _reported(broker: Broker, row: Connection, provider: Provider, line: Line, answer: TokenAnswer) -> Report | None:
+    """What the provider says of the token that it has just given; None where it says nothing. That is no reason to
+    lose it, for the one before may have ended with it (docs/facts/meta.md §10): the next look asks again.
+
+    Raises `TokenRefused` for what ends every token of the account, `ProviderUnavailable` for a token that is dead on
+    arrival, or another account's.
+    """
+    try:
+        report = provider.inspect(line, answer.access_token)
+    except TokenRefused as refusal:
+        fate = provider.fate(refusal)
+        if fate in ("removed", "paused"):
+            raise
+        if fate == "dead":
+            raise ProviderUnavailable(f"The provider refuses a token that it has just given ({refusal}).") from None
+        return None
+    except BrokerError as error:
+        log.info("renewing connection %s: %s", row.id, error.detail)
+        return None
+    if report:
+        _require_same_account(broker, row, line, report.account.id)
+    return report
+
+
 def _look(
     broker: Broker, row: Connection, lease: _Lease, because: TokenRefused | None, *, begin_by: float | None = None
 ) -> None:
@@ -205,7 +227,10 @@ def _look(
     does not (docs/facts/meta.md §6.1)."""
     provider = broker.providers[row.provider]
     try:
-        report = provider.inspect(broker.line(row.app_id, begin_by=begin_by), lease.token)
+        line = broker.line(row.app_id, begin_by=begin_by)
+        report = provider.inspect(line, lease.token)
+        if report:
+            _require_same_account(broker, row, line, report.account.id)
     except TokenRefused as refusal:
         if error := _refused(broker, row, lease, _plainer(provider, refusal, because)):
             raise error from None
@@ -230,8 +255,13 @@ def _check_account(broker: Broker, row: Connection, provider: Provider, line: Li
         return
     client_id = line.app.client_id
     claims = broker.identity.verify(answer.id_token, endpoints=line.endpoints, client_id=client_id, nonce=None)
+    _require_same_account(broker, row, line, provider.account(claims).id)
+
+
+def _require_same_account(broker: Broker, row: Connection, line: Line, account_id: str) -> None:
+    """Raises `ProviderUnavailable` (REL-50)."""
     with broker.database.write() as session:
-        index = account_index(broker, session, line.app, provider.account(claims).id)
+        index = account_index(broker, session, line.app, account_id)
     if index != row.account_index:
         raise ProviderUnavailable("The provider answered with another account's token.", retryable=False)
 
@@ -267,8 +297,8 @@ def _store(
             granted = provider.granted_scopes(answer.scope, frozenset(current.granted_scopes))
             set_granted(session, current, granted & set(current.confirmed_scopes))
             _new_end(session, current, answer, asked_at)
-        else:
-            current.expires_at = current.access_expires_at
+        elif report or not provider.reports_grants:
+            current.expires_at = current.access_expires_at  # until the report says otherwise
         if report:
             reread(broker, session, current, report)
         _end_lease(current)
@@ -298,6 +328,8 @@ def _refused(broker: Broker, row: Connection, lease: _Lease, refusal: TokenRefus
             suspended_by_provider(session, current, broker.clock())
     if fate == "dead" and lease.ambiguous:
         log.warning("a refresh of connection %s was interrupted before, and its token is now refused", row.id)
+    if fate == "passing":
+        log.error("the provider of connection %s refuses to renew its token or to say what stands: %s", row.id, refusal)
     if fate == "removed":
         ended_by_provider(broker, row.id, reason="the user removed the app at the provider")
     return _told(fate, refusal)
@@ -337,11 +369,14 @@ def _end_lease(row: Connection) -> None:
 def needs_reconnect(session: Session, row: Connection, *, actor: str = "provider", ambiguous: bool = False) -> None:
     """`ambiguous`: an earlier refresh never got its answer, so the provider may have spent the token then (REL-07)."""
     row.state, row.access_token, row.fresh_until = "reconnect_required", None, None
-    row.asset_tokens = None
+    row.asset_tokens = row.provider_suspended_at = None
     noted(session, row, "connection.reconnect_required", actor=actor, ambiguous_refresh=ambiguous or None)
 
 
 def suspended_by_provider(session: Session, row: Connection, now: datetime) -> None:
-    """The token is kept: the provider honours it again once its owner has acted there, or the user connects again."""
-    row.provider_suspended_at, row.state = now, "suspended"
-    noted(session, row, "connection.suspended", actor="provider")
+    """The token is kept: the provider honours it again once its owner has acted there, or the user connects again. Said
+    once, however often the provider repeats it."""
+    row.state = "suspended"
+    if row.provider_suspended_at is None:
+        row.provider_suspended_at = now
+        noted(session, row, "connection.suspended", actor="provider")

@@ -5,7 +5,7 @@ an earlier end.
 """
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -15,6 +15,9 @@ from broker.connections.read import noted
 from broker.models import Connection, Grant
 from broker.providers.base import Report
 from broker.runtime import Broker
+
+NEVER = datetime(9000, 1, 1, tzinfo=UTC)
+"""When a token ends that never does: nothing renews it meanwhile."""
 
 
 def reread(broker: Broker, session: Session, row: Connection, report: Report) -> None:
@@ -35,8 +38,7 @@ def set_ends(broker: Broker, row: Connection, report: Report) -> None:
     provider = broker.providers[row.provider]
     row.data_access_expires_at = report.data_access_expires_at
     if provider.renewed_by == "access_token" and (report.expires_at or report.lasts):
-        usual = broker.clock() + timedelta(seconds=provider.usual_lifetime)
-        row.fresh_until = row.access_expires_at = report.expires_at or usual
+        row.fresh_until = row.access_expires_at = report.expires_at or NEVER
         row.expires_at = report.end
     elif report.end:
         row.expires_at = min(row.expires_at or report.end, report.end)

@@ -9,7 +9,9 @@ authorization, or single permissions of it (§1.10); errors are Graph's (§6.1).
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,7 +27,10 @@ from broker.providers.resource import Values
 from broker.secret import Secret
 from broker.upstream import Answer, TokenAnswer, TokenRefused
 
+log = logging.getLogger("broker.providers")
+
 HOST = "https://graph.facebook.com"
+INVALID = 190
 PUBLIC = "public_profile"
 """It cannot be declined, nor taken back alone (§1.10)."""
 OF_PAGES = frozenset({"leads_retrieval", "read_insights"})
@@ -200,30 +205,32 @@ class Facebook(Provider):
     def inspect(self, line: Line, token: Secret) -> Report:
         """Both must say so: the token's own list, and the person's (§1.8, §1.9)."""
         data = self.debugged(line, token)
-        granted = _texts(data.get("scopes"))
+        if not isinstance(data.get("scopes"), list):
+            raise ProviderUnavailable("The provider did not say what is granted.")
+        granted = _texts(data["scopes"])
         if data.get("type") != "SYSTEM_USER":
             granted &= self._permissions(line, "/me/permissions", token)
         user_id = graph.identity(data.get("user_id"))
-        ends = _moment(data.get("expires_at"))
         return Report(
             Account(user_id, user_id),
             granted,
             bounds=_bounds(data.get("granular_scopes")),
-            expires_at=ends,
+            expires_at=_moment(data.get("expires_at")),
             data_access_expires_at=_moment(data.get("data_access_expires_at")),
-            lasts=ends is None,
+            lasts=data.get("expires_at") == 0,
         )
 
     def debugged(self, line: Line, token: Secret) -> Mapping[str, Any]:
-        """What the provider knows of a token. Raises `TokenRefused` for one that is dead, `ProviderUnavailable` for one
-        that another app was given (§1.8)."""
-        body = self._asked(line, "/debug_token", app_token(line), {"input_token": token.reveal()})
+        """What the provider knows of a token (§1.8). Raises `TokenRefused` for one that is dead, `ProviderUnavailable`
+        where it says nothing clear, or refuses us, or another app was given the token."""
+        with as_app():
+            body = self._asked(line, "/debug_token", app_token(line), {"input_token": token.reveal()})
         data = body.get("data")
-        if not isinstance(data, dict):
+        if not isinstance(data, dict) or not isinstance(data.get("is_valid"), bool):
             raise ProviderUnavailable("The provider said nothing about the token.")
-        if data.get("is_valid") is not True:
-            error = graph.refusal({"error": data.get("error")})
-            raise TokenRefused("unknown", code=190, subcode=error.subcode if error else None)
+        if not data["is_valid"]:
+            said = graph.refusal({"error": data.get("error")})
+            raise said if said and said.code is not None else TokenRefused("unknown", code=INVALID)
         if str(data.get("app_id")) != line.app.client_id:
             raise ProviderUnavailable("The provider answered with another app's token.", retryable=False)
         return data
@@ -244,7 +251,8 @@ class Facebook(Provider):
         so (§1.10)."""
         try:
             if ending.account_id:
-                self._deleted(line, f"/{ending.account_id}/permissions", app_token(line))
+                with as_app(*graph.REMOVED):
+                    self._deleted(line, f"/{ending.account_id}/permissions", app_token(line))
             else:
                 self._deleted(line, "/me/permissions", ending.tokens[-1])
             outcome: Outcome = "confirmed"
@@ -277,7 +285,9 @@ class Facebook(Provider):
     def _lives(self, line: Line, token: Secret) -> bool:
         try:
             self.debugged(line, token)
-        except TokenRefused:
+        except TokenRefused as refusal:
+            if self.fate(refusal) == "passing":
+                raise ProviderUnavailable(f"The provider did not say whether a token lives ({refusal}).") from None
             return False
         return True
 
@@ -287,10 +297,15 @@ class Facebook(Provider):
         return with_query(url, proof(line, token))
 
     def asset_token(self, line: Line, token: Secret, asset: str) -> Secret:
-        """A Page's own token (§1.6)."""
-        found = self._asked(line, f"/{graph.identity(asset)}", token, {"fields": "access_token"}).get("access_token")
-        if not isinstance(found, str) or not found.isascii() or not found.isprintable():
+        """A Page's own token (§1.6). A Page that is there and has none for this user is not to be seen by it (H2)."""
+        page = self._asked(line, f"/{graph.identity(asset)}", token, {"fields": "access_token"})
+        if graph.identity(page.get("id")) != asset:
+            raise ProviderUnavailable("The provider answered with another Page.")
+        if "access_token" not in page:
             raise TokenRefused("unknown", code=graph.MISSING[0], subcode=graph.MISSING[1])
+        found = page["access_token"]
+        if not isinstance(found, str) or not found.isascii() or not found.isprintable():
+            raise ProviderUnavailable("The provider gave something that is no token.")
         return Secret(found)
 
     def bound(
@@ -330,6 +345,19 @@ class Facebook(Provider):
         said = answer.body.strip() == b"true" or (isinstance(body, dict) and body.get("success") is True)
         if answer.status != 200 or not said:
             raise graph.failure(answer, body)
+
+
+@contextmanager
+def as_app(*unless: int) -> Iterator[None]:
+    """Asked with the app's own token. That this one is refused is a matter of our id and secret and says nothing about
+    anybody's token, `unless` it has one of these subcodes. Raises `ProviderUnavailable`."""
+    try:
+        yield
+    except TokenRefused as refusal:
+        if refusal.code not in graph.TOKEN or refusal.subcode in unless:
+            raise
+        log.error("Facebook refuses the app's own token (%s): check the app id and secret", refusal)
+        raise ProviderUnavailable("The provider refuses this app itself.", retryable=False) from None
 
 
 def app_token(line: Line) -> Secret:

@@ -29,18 +29,21 @@ PASSING = frozenset({1, 2, 341})
 THROTTLED = frozenset({4, 17, 32, 613, *range(80_000, 80_007), 80_008, 80_009, 80_014})
 BLOCKED = frozenset({368})
 """For a breach of policy: for long."""
-LONG = 3600
+LONG, USUAL_WAIT = 3600, 60
+"""Seconds."""
 MISSING = (100, 33)
 """Code and subcode of what is not there, or not to be seen."""
 USAGE = ("x-app-usage", "x-business-use-case-usage", "x-ad-account-usage")
 
 
 def refusal(body: object) -> TokenRefused | None:
-    """The numbers of an error body; None where it is none."""
+    """The numbers of an error body; None where it is none. What debug_token says of a token calls the subcode otherwise
+    (docs/facts/meta.md §1.8)."""
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict):
         return None
-    return TokenRefused("unknown", code=_number(error.get("code")), subcode=_number(error.get("error_subcode")))
+    subcode = error.get("error_subcode", error.get("subcode"))
+    return TokenRefused("unknown", code=_number(error.get("code")), subcode=_number(subcode))
 
 
 def fate(refused: TokenRefused) -> Fate:
@@ -95,7 +98,8 @@ def failure(answer: Answer, body: object) -> Exception:
 def passing(refused: TokenRefused) -> Exception:
     """A refusal by a token endpoint as what it is: only a token or a request that was refused stays one."""
     if refused.code in THROTTLED | BLOCKED:
-        return RateLimited("The provider asks to be left alone for a while.", retry_after=60)
+        wait = LONG if refused.code in BLOCKED else USUAL_WAIT
+        return RateLimited("The provider asks to be left alone for a while.", retry_after=wait)
     if refused.code in PASSING:
         return ProviderUnavailable("The provider's token endpoint failed for the moment.")
     return refused

@@ -88,6 +88,7 @@ class Connection(Answer):
     created_at: Time
     last_used_at: Time | None
     expires_at: Time | None
+    data_access_expires_at: Time | None
 
 
 class Confirmed(Answer):
