@@ -78,6 +78,11 @@ class Grant:
         targets = self.target_ids(permission)
         return permission in self.granted and (targets is None or asset_id in targets)
 
+    def limit(self, chosen: Mapping[str, frozenset[str] | None]) -> None:
+        """To these ids, by kind of asset; None: no longer limited. Kinds that are missing stay as they are."""
+        wanted = {**self.targets, **chosen}
+        self.targets = {kind: ids for kind, ids in wanted.items() if ids is not None}
+
 
 @dataclass(frozen=True)
 class Code:
@@ -147,7 +152,7 @@ class Grants:
             if permission in request.scopes:
                 grant.statuses[permission] = "declined"
         grant.statuses |= dict.fromkeys(self.quirks.get("extra_scopes", ()), "granted")
-        grant.targets = {kind: ids for kind, ids in {**grant.targets, **chosen}.items() if ids is not None}
+        grant.limit(chosen)
         grant.data_access_ends = self.clock() + DATA_ACCESS
         code = Code(f"AQ{secrets.token_urlsafe(120)}", request, person, self.clock() + CODE_LIFETIME)
         self.codes[code.value] = code

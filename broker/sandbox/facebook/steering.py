@@ -35,6 +35,7 @@ CONTROL = Blueprint("steering", __name__, url_prefix="/_sandbox")
 WHY = {"password": 460, "expired": 463, "invalid": 467}
 """Why tokens die, and the subcode that they are answered with (docs/facts/meta.md §6.1)."""
 KINDS = {"user": ("USER",), "page": ("PAGE",), "system_user": ("SYSTEM_USER",), "all": ("USER", "PAGE", "SYSTEM_USER")}
+KINDS_OF_ASSETS: tuple[str, ...] = ("pages", "instagram")
 HELD = {"checkpoint": 459, "unconfirmed": 464}
 
 for _status in (400, 404, 415):
@@ -187,25 +188,28 @@ def permissions() -> Response:
     body = given()
     changes = {"take": "declined", "give": "granted", "expire": "expired"}
     statuses = {name: status for how, status in changes.items() for name in names(body, how, MEANINGS)}
+    targets = {kind: _target_ids(body, kind) for kind in KINDS_OF_ASSETS if kind in body}
     with facebook().lock:
         found = _grants(body)
         for grant in found:
             grant.statuses |= statuses
-            for kind in {"pages", "instagram"} & body.keys():
-                grant.targets.pop(kind, None)
-                if body[kind] is not None:
-                    grant.targets[kind] = frozenset(names(body, kind))
+            grant.limit(targets)
         return _shown(found)
+
+
+def _target_ids(body: Record, kind: str) -> frozenset[str] | None:
+    return None if body[kind] is None else frozenset(names(body, kind))
 
 
 @CONTROL.post("/data-access")
 def data_access() -> Response:
     """It ends `in` so many seconds, now if that is missing."""
     body = given()
+    seconds = number(body, "in", 0, most=10**9)
     with facebook().lock:
         found = _grants(body)
         for grant in found:
-            grant.data_access_ends = facebook().clock() + number(body, "in", 0, most=10**9)
+            grant.data_access_ends = facebook().clock() + seconds
         return _shown(found)
 
 
