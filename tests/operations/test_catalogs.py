@@ -1,4 +1,4 @@
-"""The compiled tables of Google's methods: each finds itself, and providers name only what is there."""
+"""The compiled tables of Google's methods: each finds itself. And every provider names only operations that are there."""
 
 import re
 from collections.abc import Mapping
@@ -8,6 +8,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from broker import scopes
+from broker.endpoints import Endpoints
 from broker.errors import OperationDenied
 from broker.operations import Catalog, Operation, load
 from broker.providers import built_in
@@ -104,46 +106,72 @@ def test_no_method_takes_what_carries_credentials_formats_or_callbacks(operation
         operation.url({**example(operation), name: "1"})
 
 
+def endpoints(provider: Provider) -> Endpoints:
+    """Where it is served with the options as they are by default."""
+    found = provider.served_at({option.name: option.default for option in provider.options})
+    assert found
+    return found
+
+
 def resources() -> list[tuple[Provider, Resource]]:
-    return [
-        (provider, resource)
-        for provider in built_in().values()
-        if provider.endpoints
-        for resource in provider.resources.values()
-    ]
+    return [(provider, resource) for provider in built_in().values() for resource in provider.resources.values()]
 
 
-@pytest.mark.parametrize(("provider", "resource"), resources(), ids=lambda value: value.name)
+def asset(resource: Resource) -> str | None:
+    return (resource.default_asset or "104820017650001") if resource.asset_kind else None
+
+
+each_resource = pytest.mark.parametrize(
+    ("provider", "resource"),
+    resources(),
+    ids=[f"{provider.name}-{resource.name}" for provider, resource in resources()],
+)
+
+
+def test_every_provider_that_we_ship_is_looked_at():
+    assert {provider.name for provider, _ in resources()} >= {"google", "facebook", "instagram"}
+
+
+@each_resource
 def test_each_resource_names_an_operation_that_is_listed_and_only_reads(provider: Provider, resource: Resource):
-    assert provider.endpoints
-    assert provider.operation(resource.operation, provider.endpoints).method == "GET"
+    assert provider.operation(resource.operation, endpoints(provider)).method == "GET"
 
 
-@pytest.mark.parametrize(("provider", "resource"), resources(), ids=lambda value: value.name)
-def test_each_scope_that_opens_a_field_is_one_that_the_operation_accepts(provider: Provider, resource: Resource):
-    assert provider.endpoints
-    accepted = provider.operation(resource.operation, provider.endpoints).scopes
+@each_resource
+def test_what_opens_a_field_opens_the_call_that_fetches_it(provider: Provider, resource: Resource):
+    """Each alternative by itself, beside the scopes that every connection has: the operation, and the edge or field."""
+    operation = provider.operation(resource.operation, endpoints(provider))
+    always = provider.normalised(frozenset(provider.identity_scopes))
     for field, openers in resource.fields.items():
-        assert openers, f"nothing opens {field}"
-        assert set(openers) <= accepted
+        assert len(scopes.alternatives(openers)) == len(openers) > 0, f"nothing opens {field}"
+        wanted = operation.wanted(resource.parameters((field,), asset(resource), None, 10))
+        for together in scopes.alternatives(openers):
+            assert all(scopes.opens(values, together | always) for values in wanted), (field, together)
 
 
-@pytest.mark.parametrize(("provider", "resource"), resources(), ids=lambda value: value.name)
+@each_resource
 @pytest.mark.parametrize("place", [None, Place(page="p"), Place(changes="c"), Place(page="p", changes="c")])
 def test_each_resource_calls_its_operation_with_parameters_that_it_admits(
     provider: Provider, resource: Resource, place: Place | None
 ):
-    assert provider.endpoints
-    operation = provider.operation(resource.operation, provider.endpoints)
-    asset = resource.default_asset if resource.asset_kind else None
+    operation = provider.operation(resource.operation, endpoints(provider))
     for limit in (1, 1000):
-        assert operation.url(resource.parameters(sorted(resource.fields), asset, place, limit))
+        assert operation.url(resource.parameters(sorted(resource.fields), asset(resource), place, limit))
 
 
-def test_a_resource_that_hangs_on_an_asset_is_denied_without_one():
-    provider = built_in()["google"]
-    assert provider.endpoints
-    events = provider.resources["events"]
-    operation = provider.operation(events.operation, provider.endpoints)
-    with pytest.raises(OperationDenied):
-        operation.url(events.parameters(("status",), None, None, 10))
+@each_resource
+def test_an_operation_of_an_asset_is_called_for_the_asset_that_was_granted(provider: Provider, resource: Resource):
+    operation = provider.operation(resource.operation, endpoints(provider))
+    assert resource.asset_kind or not operation.is_for_asset
+    if operation.asset:
+        values = resource.parameters(sorted(resource.fields), asset(resource), None, 10)
+        assert resource.asset_kind
+        assert values[operation.asset] == asset(resource)
+
+
+@each_resource
+def test_a_resource_that_hangs_on_an_asset_cannot_be_called_without_one(provider: Provider, resource: Resource):
+    operation = provider.operation(resource.operation, endpoints(provider))
+    if resource.asset_kind:
+        with pytest.raises(OperationDenied):
+            operation.url(resource.parameters(sorted(resource.fields), None, None, 10))
