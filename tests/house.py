@@ -5,6 +5,7 @@ same thing as real processes. What a test does with either is written once, in `
 """
 
 import html.parser
+import random
 import socket
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -294,6 +295,19 @@ def free_port() -> int:
     with socket.socket() as opened:
         opened.bind(("127.0.0.1", 0))
         return int(opened.getsockname()[1])
+
+
+def free_ports_in_a_row(count: int) -> int:
+    """The first of them; below those that the system gives to whoever asks for any."""
+    while True:
+        first = random.randrange(10_000, 30_000)
+        try:
+            for port in range(first, first + count):
+                with socket.socket() as opened:
+                    opened.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return first
 
 
 def query(url: str) -> dict[str, str]:

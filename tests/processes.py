@@ -36,7 +36,16 @@ from broker import duties
 from broker.app import assemble
 from broker.db import Database
 from broker.models import Base
-from tests.house import ALL_SCOPES, RETURN_URL, Google, SalesApp, environment, free_port
+from broker.sandbox.serve import PLAYED
+from tests.house import (
+    ALL_SCOPES,
+    RETURN_URL,
+    Google,
+    SalesApp,
+    environment,
+    free_port,
+    free_ports_in_a_row,
+)
 from tests.postgres import TEMPLATE, Server
 
 ROOT = Path(__file__).parents[1]
@@ -318,7 +327,11 @@ class Installation:
 @contextmanager
 def installed(folder: Path, database_url: str, **more: str) -> Iterator[Installation]:
     """An installation whose fake Google is starting, and no broker yet; all is killed at the end."""
-    processes, google_url, url = Processes(folder), f"http://127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}"
+    processes, google_url, url = (
+        Processes(folder),
+        f"http://127.0.0.1:{free_ports_in_a_row(len(PLAYED))}",
+        f"http://127.0.0.1:{free_port()}",
+    )
     environ = environment(url, google_url, database_url, folder, **more)
     try:
         port = google_url.rpartition(":")[2]
