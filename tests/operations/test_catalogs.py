@@ -1,4 +1,4 @@
-"""The compiled tables of Google's methods, each of which finds itself; and what every provider names of its operations."""
+"""The compiled tables of Google's methods: each finds itself; and what every provider names of its operations."""
 
 import re
 from collections.abc import Mapping
