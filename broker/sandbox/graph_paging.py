@@ -153,17 +153,18 @@ def paged(
     *,
     short: str | None = None,
     chosen: Callable[[int], bool] = lambda _: True,
+    oldest_first: bool = False,
 ) -> dict[str, Any]:
-    """One page, the newest first: `{"data", "paging"}`; without records `{"data": []}`.
+    """One page, the newest first unless `oldest_first`: `{"data", "paging"}`; without records `{"data": []}`.
 
     `short`: the first page holds half of what was asked (`half`) or nothing (`empty`), and has a next one all the
     same. `chosen`: by the number of a record. Raises `GraphError` for a cursor of another edge.
     """
-    numbers, more = _numbers(series, asked, chosen, place)
+    numbers, more = _numbers(series, asked, chosen, place, oldest_first)
     data = [shape(number, series.get(number) or {}) for number in numbers]
     if short and not asked.after and not asked.before and numbers:
         kept = len(numbers) // 2 if short == "half" else 0
-        numbers, data, more = (numbers[:kept] or [numbers[0] + 1]), data[:kept], True
+        numbers, data, more = (numbers[:kept] or [numbers[0] + (-1 if oldest_first else 1)]), data[:kept], True
     if not numbers:
         return {"data": []}
     first, last = (_cursor(place, number) for number in (numbers[0], numbers[-1]))
@@ -175,19 +176,23 @@ def paged(
     return {"data": data, "paging": paging}
 
 
-def _numbers(series: Series, asked: Window, chosen: Callable[[int], bool], place: Place) -> tuple[list[int], bool]:
-    """The numbers of one page, and whether there are older ones."""
+def _numbers(
+    series: Series, asked: Window, chosen: Callable[[int], bool], place: Place, oldest_first: bool
+) -> tuple[list[int], bool]:
+    """The numbers of one page, and whether there are more behind it."""
 
     def wanted(number: int) -> bool:
         at = series.at(number)
         timely = (asked.since is None or at >= asked.since) and (asked.until is None or at <= asked.until)
         return timely and chosen(number)
 
+    def onward(cursor: str | None, ascending: bool) -> Iterator[int]:
+        number = _number(place, cursor) if cursor else None
+        return filter(wanted, series.above(number or 0) if ascending else series.below(number))
+
     if asked.before:
-        newer = filter(wanted, series.above(_number(place, asked.before)))
-        return list(islice(newer, asked.limit))[::-1], True
-    older = filter(wanted, series.below(_number(place, asked.after) if asked.after else None))
-    found = list(islice(older, asked.limit + 1))
+        return list(islice(onward(asked.before, not oldest_first), asked.limit))[::-1], True
+    found = list(islice(onward(asked.after, oldest_first), asked.limit + 1))
     return found[: asked.limit], len(found) > asked.limit
 
 

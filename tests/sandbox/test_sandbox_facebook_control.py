@@ -318,7 +318,7 @@ def test_one_account_is_made_by_its_address(facebook: FacebookApp) -> None:
     ("kind", "path", "fields"),
     [
         ("post", f"/{ANI_PAGE}/posts", "id,message,created_time"),
-        ("comment", f"/{ANI_PAGE}_122000010000300/comments", "id,message,created_time"),
+        ("comment", f"/{ANI_PAGE}_122000010000300/comments?order=reverse_chronological", "id,message,created_time"),
         ("message", "/t_1000010000000040/messages", "id,message,created_time"),
     ],
 )
@@ -329,6 +329,14 @@ def test_a_new_record_comes_first_with_the_time_of_now(
     found = facebook.data(path, facebook.of_page(), fields=fields, limit=2)
     assert found[0] == {"id": made, "message": "Baru", "created_time": "2027-01-15T08:00:00+0000"}
     assert found[1]["id"] != made
+
+
+def test_a_visitor_can_post_too(facebook: FacebookApp) -> None:
+    made = facebook.told("records", {"page": ANI_PAGE, "post": {"message": "Halo", "visitor": "Dewi Halim"}})["id"]
+    token = facebook.of_page()
+    newest = facebook.data(f"/{ANI_PAGE}/visitor_posts", token, fields="from", limit=1)[0]
+    assert (newest["id"], newest["from"]["name"]) == (made, "Dewi Halim")
+    assert made not in [post["id"] for post in facebook.data(f"/{ANI_PAGE}/posts", token)]
 
 
 def test_a_conversation_tells_of_a_new_message(facebook: FacebookApp) -> None:

@@ -365,6 +365,38 @@ def test_comments_can_stand_among_the_fields_of_a_post(facebook: FacebookApp) ->
     assert more[0]["id"] != comments["data"][0]["id"]
 
 
+def test_comments_come_oldest_first_unless_told_otherwise(facebook: FacebookApp) -> None:
+    token, path = facebook.of_page(), f"/{VISITORS_POST}/comments"
+    found = facebook.all(path, token, limit=7)
+    times = [comment["created_time"] for comment in found]
+    assert (times, len(times)) == (sorted(times), 60)
+    assert facebook.all(path, token, limit=7, order="reverse_chronological") == found[::-1]
+    assert error(facebook.get(path, token, order="random"))[:2] == (400, 100)
+
+
+@pytest.mark.parametrize("order", ["chronological", "reverse_chronological"])
+@pytest.mark.parametrize("form", ["half", "empty"])
+def test_short_pages_lose_no_comment_in_either_order(facebook: FacebookApp, order: str, form: str) -> None:
+    token = facebook.of_page()
+    facebook.quirk(pages=form)
+    found = facebook.all(f"/{VISITORS_POST}/comments", token, limit=7, order=order)
+    assert len({comment["id"] for comment in found}) == len(found) == 60
+
+
+def test_answers_hang_beneath_a_comment_and_stand_in_the_stream(facebook: FacebookApp) -> None:
+    token, path = facebook.of_page(), f"/{VISITORS_POST}/comments"
+    comment = facebook.data(path, token, fields="id,comment_count,comments{message,parent}", limit=3)[2]
+    assert comment["comment_count"] == 2
+    answers = comment["comments"]["data"]
+    assert [answer["parent"]["id"] for answer in answers] == [comment["id"]] * 2
+    assert facebook.data(f"/{comment['id']}/comments", token, fields="message,parent") == answers
+    assert facebook.get(f"/{answers[0]['id']}", token, fields="message,parent").json() == answers[0]
+    stream = facebook.all(path, token, fields="created_time", filter="stream")
+    assert len({entry["id"] for entry in stream}) == 60 + 40
+    assert {answer["id"] for answer in answers} < {entry["id"] for entry in stream}
+    assert [entry["created_time"] for entry in stream] == sorted(entry["created_time"] for entry in stream)
+
+
 def test_an_unknown_field_of_an_edge_is_refused(facebook: FacebookApp) -> None:
     token = facebook.of_page()
     for path in (f"/{ANI_PAGE}/posts", f"/{POST}", f"/{POST}/comments", f"/{FORM}/leads", f"/{TALK}/messages"):
@@ -417,6 +449,14 @@ def test_the_fields_of_the_ad_need_ads_management(facebook: FacebookApp) -> None
     needed = [permission for permission in LEADS if permission != "ads_management"]
     found = facebook.data(f"/{FORM}/leads", facebook.of_page(*needed), fields="field_data,ad_id,campaign_name")
     assert {name for lead in found for name in lead} == {"id", "field_data"}
+
+
+def test_leads_can_stand_among_the_fields_of_a_form(facebook: FacebookApp) -> None:
+    token = facebook.of_page()
+    leads = facebook.get(f"/{FORM}", token, fields="leads.limit(2){field_data}").json()["leads"]
+    assert leads["data"] == facebook.data(f"/{FORM}/leads", token, fields="field_data", limit=2)
+    facebook.told("permissions", {"account": ANI, "take": ["leads_retrieval"]})
+    assert error(facebook.get(f"/{ANI_PAGE}/leadgen_forms", token, fields="leads{field_data}"))[1] == 200
 
 
 def test_leads_can_be_filtered_by_time(facebook: FacebookApp) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from broker.sandbox.facebook import insights, pages, sales, users
+from broker.sandbox.facebook import comments, insights, pages, sales, users
 from broker.sandbox.facebook.access import Caller, caller
 from broker.sandbox.facebook.seed import Page, Person
-from broker.sandbox.facebook.seed_posts import COMMENT_NUMBER, POST_NUMBER
+from broker.sandbox.facebook.seed_posts import COMMENT_NUMBER, POST_NUMBER, REPLY_NUMBER
 from broker.sandbox.facebook.seed_sales import FORM_NUMBER, LEAD_NUMBER, PLATFORMS
 from broker.sandbox.facebook.state import facebook
 from broker.sandbox.graph import GraphError, not_found
@@ -20,6 +20,7 @@ API = Blueprint("nodes", __name__)
 IDS = {
     "post": re.compile(rf"\d+_{POST_NUMBER}(\d{{5}})(\d{{7}})"),
     "comment": re.compile(rf"{POST_NUMBER}(\d{{5}})(\d{{7}})_{COMMENT_NUMBER}(\d{{9}})"),
+    "reply": re.compile(rf"{POST_NUMBER}(\d{{5}})(\d{{7}})_{REPLY_NUMBER}(\d{{6}})(\d{{3}})"),
     "form": re.compile(rf"{FORM_NUMBER}(\d{{5}})(\d{{8}})"),
     "lead": re.compile(rf"{LEAD_NUMBER}(\d{{5}})(\d{{3}})(\d{{7}})"),
     "talk": re.compile(r"t_([12])(\d{5})(\d{10})"),
@@ -41,7 +42,8 @@ OBJECTS: dict[str, Answer] = {
     "user": users.user,
     "page": pages.page,
     "post": pages.post,
-    "comment": pages.comment,
+    "comment": comments.comment,
+    "reply": comments.reply,
     "form": sales.form,
     "lead": sales.lead,
     "talk": sales.talk,
@@ -62,7 +64,8 @@ EDGES: dict[tuple[str, str], Answer] = {
     ("page", "insights"): lambda found, page: insights.insights(found, page, None),
     ("page", "leadgen_forms"): sales.forms,
     ("page", "conversations"): sales.talks,
-    ("post", "comments"): pages.comments,
+    ("post", "comments"): comments.comments,
+    ("comment", "comments"): comments.replies,
     ("form", "leads"): sales.leads,
     ("talk", "messages"): sales.messages,
 }

@@ -1,16 +1,17 @@
-"""Pages: what they are, their posts with comments, subscriptions to webhooks (docs/facts/meta.md §4.1)."""
+"""Pages: what they are, their posts, subscriptions to webhooks (docs/facts/meta.md §4.1)."""
 
 from collections.abc import Sequence
 
 from flask import Response, jsonify, request
 
 from broker.sandbox.facebook.access import Caller, check_impersonation, demand_of_page
+from broker.sandbox.facebook.comments import nested_comments
 from broker.sandbox.facebook.permissions import COMMENTS, ENGAGEMENT, FEED, LEADGEN, SUBSCRIPTIONS, listed
-from broker.sandbox.facebook.reading import edge, fields_of, flat, nested
+from broker.sandbox.facebook.reading import edge, fields_of
 from broker.sandbox.facebook.seed import Page, page_record
 from broker.sandbox.facebook.state import facebook
 from broker.sandbox.graph import bad_parameter, digits, not_found
-from broker.sandbox.graph_fields import Field, check, shown
+from broker.sandbox.graph_fields import Field, shown
 from broker.sandbox.graph_paging import Record, Series
 
 OF_PERSON = frozenset({"id", "name", "access_token", "tasks", "instagram_business_account"})
@@ -24,16 +25,9 @@ PAGE_FIELDS = OF_PERSON | frozenset(
 POST_FIELDS = frozenset(
     {
         *("id", "created_time", "updated_time", "message", "permalink_url", "full_picture", "is_published"),
-        *("status_type", "shares", "from", "comments"),
+        *("status_type", "shares", "story", "from", "comments"),
     }
 )
-COMMENT_FIELDS = frozenset(
-    {
-        *("id", "created_time", "message", "from", "like_count", "comment_count", "is_hidden", "permalink_url"),
-        *("parent", "attachment"),
-    }
-)
-COMMENT_DEFAULT = ("created_time", "from", "message", "id")
 SUBSCRIBABLE = frozenset({"leadgen", "feed", "messages", "message_echoes", "conversations", "mention", "ratings"})
 
 
@@ -112,18 +106,8 @@ def _post(page: Page, number: int, record: Record, fields: Sequence[Field]) -> R
     found = shown({**record, "from": author}, [field for field in fields if field.name != "comments"])
     for field in fields:
         if field.name == "comments":
-            found["comments"] = _nested_comments(page, number, record["id"], field)
+            found["comments"] = nested_comments(page, number, record["id"], field)
     return found
-
-
-def _nested_comments(page: Page, number: int, post_id: str, field: Field) -> Record:
-    inner = field.fields or tuple(Field(name) for name in COMMENT_DEFAULT)
-    check(inner, COMMENT_FIELDS, "Comment")
-    series = page.comments(number)
-    answer = nested(series, f"{post_id}/comments", field, flat(inner))
-    if field.argument("summary") == "true":
-        answer["summary"] = {"order": "ranked", "total_count": len(series), "can_comment": True}
-    return answer
 
 
 def post(found: Caller, page: Page, number: int) -> Response:
@@ -132,23 +116,6 @@ def post(found: Caller, page: Page, number: int) -> Response:
         raise not_found(f"{page.id}_{number}")
     demand_of_page(found, page, FEED if "visitor" in record else ENGAGEMENT)
     return jsonify(_post(page, number, record, _post_fields(found, page)))
-
-
-def comments(found: Caller, page: Page, number: int) -> Response:
-    record = page.posts.get(number)
-    if record is None:
-        raise not_found(f"{page.id}_{number}")
-    demand_of_page(found, page, COMMENTS)
-    fields = fields_of(COMMENT_DEFAULT, COMMENT_FIELDS, "Comment")
-    return jsonify(edge(page.comments(number), f"{record['id']}/comments", flat(fields)))
-
-
-def comment(found: Caller, page: Page, post_number: int, number: int) -> Response:
-    demand_of_page(found, page, COMMENTS)
-    record = page.comments(post_number).get(number) if page.posts.get(post_number) else None
-    if record is None:
-        raise not_found(f"{post_number}_{number}")
-    return jsonify(shown(record, fields_of(COMMENT_DEFAULT, COMMENT_FIELDS, "Comment")))
 
 
 # --- subscriptions -------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ def edge(
     most: int = 100,
     chosen: Callable[[int], bool] = lambda _: True,
     timed: bool = True,
+    oldest_first: bool = False,
 ) -> dict[str, Any]:
     """The page that this call wants of `/path`. `timed`: since and until count. Raises `GraphError`."""
     given = request.args.to_dict()
@@ -38,15 +39,18 @@ def edge(
         message = "Please reduce the amount of data you're asking for, then retry your request"
         raise GraphError(1, message, status=500)
     place = _place(path, given)
-    return paged(series, wanted, shape, place, short=facebook().quirks.get("pages"), chosen=chosen)
+    short = facebook().quirks.get("pages")
+    return paged(series, wanted, shape, place, short=short, chosen=chosen, oldest_first=oldest_first)
 
 
-def nested(series: Series, path: str, field: Field, shape: Callable[[int, Record], Record]) -> dict[str, Any]:
+def nested(
+    series: Series, path: str, field: Field, shape: Callable[[int, Record], Record], *, oldest_first: bool = False
+) -> dict[str, Any]:
     """The first page of an edge that stands in the fields of an object, as in `comments.limit(5){message}`."""
     given = dict(field.arguments)
     wanted: Window = window(given)
     fields = {"fields": spelt(field.fields)} if field.fields else {}
-    return paged(series, wanted, shape, _place(path, {**given, **fields}))
+    return paged(series, wanted, shape, _place(path, {**given, **fields}), oldest_first=oldest_first)
 
 
 def _place(path: str, query: dict[str, str]) -> Place:

@@ -16,8 +16,11 @@ from broker.sandbox.graph import bad_parameter, not_found
 from broker.sandbox.graph_fields import Field, check, shown
 from broker.sandbox.graph_paging import Record, Series
 
-FORM_FIELDS = frozenset({"id", "name", "status", "locale", "created_time", "page_id", "questions", "leads_count"})
+FORM_FIELDS = frozenset(
+    {"id", "name", "status", "locale", "created_time", "page_id", "questions", "leads_count", "leads"}
+)
 AD_FIELDS = ("ad_id", "ad_name", "adset_id", "adset_name", "campaign_id", "campaign_name")
+LEAD_DEFAULT = ("created_time", "id", "field_data")
 LEAD_FIELDS = frozenset({"id", "created_time", "form_id", "field_data", "is_organic", "platform", *AD_FIELDS})
 TALK_FIELDS = frozenset(
     {
@@ -40,25 +43,34 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
 def forms(found: Caller, page: Page) -> Response:
     demand_of_page(found, page, FORMS, task="ADVERTISE", code=200)
     fields = _form_fields(found, page)
-    return jsonify(edge(page.forms, f"{page.id}/leadgen_forms", lambda n, record: _form(page, n, record, fields)))
+    return jsonify(
+        edge(page.forms, f"{page.id}/leadgen_forms", lambda n, record: _form(found, page, n, record, fields))
+    )
 
 
 def form(found: Caller, page: Page, number: int) -> Response:
     record = page.forms.get(number) or _lost(f"{number}")
     demand_of_page(found, page, FORMS, by_user=True, code=200)
-    return jsonify(_form(page, number, record, _form_fields(found, page)))
+    return jsonify(_form(found, page, number, record, _form_fields(found, page)))
 
 
 def _form_fields(found: Caller, page: Page) -> tuple[Field, ...]:
-    """The count needs what the leads need."""
+    """Leads and their count need what the leads need."""
     fields = fields_of(("id", "locale", "name", "status"), FORM_FIELDS, "LeadGenData")
-    if any(field.name == "leads_count" for field in fields):
+    if any(field.name in ("leads", "leads_count") for field in fields):
         demand_of_page(found, page, _leads_need(), by_user=True, code=200)
     return fields
 
 
-def _form(page: Page, number: int, record: Record, fields: Sequence[Field]) -> Record:
-    return shown({**record, "leads_count": len(page.leads(number))}, fields)
+def _form(found: Caller, page: Page, number: int, record: Record, fields: Sequence[Field]) -> Record:
+    answer = shown({**record, "leads_count": len(page.leads(number))}, [f for f in fields if f.name != "leads"])
+    for field in fields:
+        if field.name == "leads":
+            inner = field.fields or tuple(Field(name) for name in LEAD_DEFAULT)
+            check(inner, LEAD_FIELDS, "UserLeadGenInfo")
+            shape = flat(_visible(found, inner))
+            answer["leads"] = nested(page.leads(number), f"{record['id']}/leads", field, shape)
+    return answer
 
 
 def _leads_need() -> tuple[str, ...]:
@@ -83,8 +95,11 @@ def lead(found: Caller, page: Page, form_number: int, number: int) -> Response:
 
 
 def _lead_fields(found: Caller) -> tuple[Field, ...]:
+    return _visible(found, fields_of(LEAD_DEFAULT, LEAD_FIELDS, "UserLeadGenInfo"))
+
+
+def _visible(found: Caller, fields: Sequence[Field]) -> tuple[Field, ...]:
     """Those of the ad are silently absent without ads_management."""
-    fields = fields_of(("created_time", "id", "field_data"), LEAD_FIELDS, "UserLeadGenInfo")
     open_ads = "ads_management" in found.grant.granted
     return tuple(field for field in fields if open_ads or field.name not in AD_FIELDS)
 

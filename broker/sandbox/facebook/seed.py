@@ -69,6 +69,12 @@ class Page:
         at = partial(seed_posts.commented_at, post)
         return self._comments.setdefault(post, Series(make, seed_posts.comment_count(post), at))
 
+    def replies(self, post: int, comment: int) -> Series:
+        """To a comment, by its number."""
+        make = partial(seed_posts.reply, self.ordinal, post, comment)
+        at = seed_posts.commented_at(post, comment)
+        return Series(make, seed_posts.reply_count(comment), lambda number: at + number)
+
     def leads(self, form: int) -> Series:
         """Of a form, by its number."""
         make = partial(seed_sales.lead, self.ordinal, form)

@@ -15,8 +15,8 @@ REMARKS = (
     *("Sudah saya pesan, terima kasih.", "Buka sampai jam berapa?"),
 )
 
-POST_NUMBER, COMMENT_NUMBER = "122", "181"
-"""What the ids of posts and comments begin with, before ordinal and number."""
+POST_NUMBER, COMMENT_NUMBER, REPLY_NUMBER = "122", "181", "182"
+"""What the ids of posts, comments and answers to comments begin with, before ordinal and number."""
 LIVELY = 60
 """Comments on each hundredth post."""
 
@@ -55,6 +55,7 @@ def post(page_id: str, ordinal: int, number: int) -> Record:
         "is_published": True,
         "status_type": "added_photos",
         "shares": {"count": number % 9},
+        "story": f"Toko menambahkan foto nomor {number}." if number % 7 == 0 else None,
     }
     if number % 5 == 0:
         found |= {"message": f"Terima kasih, {ware.lower()} nomor {number} enak!", "visitor": somebody(number)}
@@ -83,7 +84,30 @@ def comment(ordinal: int, post_number: int, number: int) -> Record:
         "message": REMARKS[who % len(REMARKS)],
         "from": {"id": digits(16, "commenter", str(who % 500)), "name": somebody(who)},
         "like_count": who % 4,
-        "comment_count": 0,
+        "comment_count": reply_count(number),
         "is_hidden": False,
         "permalink_url": f"https://www.facebook.com/{comment_id(ordinal, post_number, number)}",
+    }
+
+
+def reply_count(comment_number: int) -> int:
+    """Two answers to each third comment of the seed."""
+    return 0 if comment_number % 3 else 2
+
+
+def reply_id(ordinal: int, post_number: int, comment_number: int, number: int) -> str:
+    return f"{POST_NUMBER}{ordinal:05}{post_number:07}_{REPLY_NUMBER}{comment_number:06}{number:03}"
+
+
+def reply(ordinal: int, post_number: int, comment_number: int, number: int) -> Record:
+    """An answer beneath a comment, by somebody else each time."""
+    found = comment(ordinal, post_number, comment_number + 7 * number)
+    identifier = reply_id(ordinal, post_number, comment_number, number)
+    return {
+        **found,
+        "id": identifier,
+        "created_time": moment(commented_at(post_number, comment_number) + number),
+        "parent": {"id": comment_id(ordinal, post_number, comment_number)},
+        "comment_count": 0,
+        "permalink_url": f"https://www.facebook.com/{identifier}",
     }
