@@ -1,4 +1,4 @@
-"""`broker providers`: tenants' own provider apps, beside the shared ones of the settings: docs/operating/own-apps.md."""
+"""`broker providers`: tenants' provider apps, beside the shared ones of the settings: docs/operating/own-apps.md."""
 
 import json
 import re
