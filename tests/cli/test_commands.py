@@ -1,9 +1,7 @@
 """The operator's commands: what they print and how they end; bad input is named and changes nothing (INP-95…99)."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from joserfc.jwk import ECKey, KeySet
@@ -11,42 +9,13 @@ from joserfc.jwk import ECKey, KeySet
 from broker import audit, cli
 from broker.audit import entries
 from broker.runtime import Broker
+from tests.cli.said import Run, Said
 from tests.house import RETURN_URL, House, SalesApp
-
-
-class Said(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-    def json(self) -> object:
-        return json.loads(self.out)
-
-
-Run = Callable[..., Said]
 
 
 @pytest.fixture
 def house(sqlite_house: House) -> House:
     return sqlite_house
-
-
-@pytest.fixture
-def run(house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Runs `broker …` in the house's environment."""
-    monkeypatch.chdir(tmp_path)
-    for name, value in house.environ.items():
-        monkeypatch.setenv(name, value)
-
-    def ran(*arguments: str) -> Said:
-        monkeypatch.setattr("sys.argv", ["broker", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        return Said(int(ended.value.code or 0), out, err)
-
-    return ran
 
 
 def commands() -> list[list[str]]:
