@@ -46,9 +46,18 @@ def given() -> dict[str, Any]:
 
 
 def text(body: dict[str, Any], name: str, otherwise: str) -> str:
-    """A text; `otherwise` where it is missing or empty."""
+    """A text that can be sent on; `otherwise` where it is missing or empty."""
     value = body.get(name) or otherwise
-    return value if isinstance(value, str) else abort(400, f"{name} is a text")
+    return value if isinstance(value, str) and _encodes(value) else abort(400, f"{name} is a text")
+
+
+def _encodes(value: str) -> bool:
+    """JSON can name half a character, which nothing else can hold."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def number(body: dict[str, Any], name: str, otherwise: int, *, most: int = 1_000_000) -> int:

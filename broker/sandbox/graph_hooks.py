@@ -58,20 +58,30 @@ def verify(url: str, token: str, challenge: str) -> Answer:
 
 def _send(method: str, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
     """Called without the fake's lock: the app may well call the fake before it answers. Status 0: no answer came."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or not _loopback(parts.hostname):
-        raise BadHook("url is http(s) on loopback")
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname, parts.port, timeout=TIMEOUT)
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    scheme, host, port, target = _address(url)
+    kind = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
+    connection = kind(host, port, timeout=TIMEOUT)
     try:
         connection.request(method, target, body or None, {**headers, "User-Agent": "facebookexternalua"})
         answer = connection.getresponse()
         return {"status": answer.status, "body": answer.read().decode("utf-8", "replace")}
     except (OSError, http.client.HTTPException) as error:
         return {"status": 0, "body": type(error).__name__}
+    except ValueError as error:
+        raise BadHook(f"this cannot be sent: {error}") from None
     finally:
         connection.close()
+
+
+def _address(url: str) -> tuple[str, str, int | None, str]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise BadHook("url is no address") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or not _loopback(parts.hostname):
+        raise BadHook("url is http(s) on loopback")
+    return parts.scheme, parts.hostname, port, (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 def _loopback(host: str) -> bool:

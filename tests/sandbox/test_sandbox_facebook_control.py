@@ -114,7 +114,16 @@ def test_nothing_is_signed_for_an_app_whose_secret_is_not_known(facebook: Facebo
 
 
 @pytest.mark.parametrize(
-    "url", ["http://example.com/", "ftp://127.0.0.1/", "file:///etc/passwd", "http://10.0.0.1/", ""]
+    "url",
+    [
+        "http://example.com/",
+        "ftp://127.0.0.1/",
+        "file:///etc/passwd",
+        "http://10.0.0.1/",
+        "http://[::1",
+        "http://127.0.0.1:99999/",
+        "",
+    ],
 )
 def test_hooks_go_to_loopback_alone(app: FacebookApp, url: str) -> None:
     body = {"account": ANI, "app": app.client_id, "url": url}
@@ -376,6 +385,9 @@ def test_records_are_changed_and_deleted(facebook: FacebookApp) -> None:
         ("configurations", {"config_id": "1", "scopes": ["ads_read"], "kind": "robot"}, 400),
         ("configurations", {"scopes": ["ads_read"]}, 400),
         ("webhook", {"app": "1", "secret": "S", "url": "http://127.0.0.1:1/", "event": "rain"}, 400),
+        ("webhook", {"app": "1", "secret": "S", "url": "http://127.0.0.1:1/", "body": "", "signature": "a\nb"}, 400),
+        ("webhook", {"app": "1", "secret": "\ud800", "url": "http://127.0.0.1:1/", "event": "connected"}, 400),
+        ("verify-webhook", {"url": "http://127.0.0.1:1/", "verify_token": "\ud800"}, 400),
         ("accounts", {"email": "nobody"}, 400),
         ("accounts", {"count": "many"}, 400),
         ("pages", {"page": "1"}, 404),

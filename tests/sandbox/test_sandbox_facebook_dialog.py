@@ -111,6 +111,7 @@ def test_the_fragment_can_be_absent(facebook: FacebookApp) -> None:
         ({"redirect_uri": "javascript:alert(1)"}, "URL blocked"),
         ({"redirect_uri": "http://broker.example/callback"}, "URL blocked"),
         ({"redirect_uri": f"{REDIRECT}#here"}, "URL blocked"),
+        ({"redirect_uri": "https://[::1"}, "URL blocked"),
         ({"response_type": "token"}, "Invalid parameter"),
         ({"state": None}, "Invalid parameter"),
         ({"scope": "email,contacts"}, "Invalid Scopes"),

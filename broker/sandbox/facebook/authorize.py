@@ -67,13 +67,20 @@ def _app(given: MultiDict[str, str]) -> App:
         app, uri = facebook().apps.get(given.get("client_id", "")), given.get("redirect_uri", "")
     if app is None:
         raise ShownHere("Invalid App ID", "The provided app ID does not look like a valid app ID.")
-    parts = urlsplit(uri)
-    secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
-    if not secure or not parts.netloc or parts.fragment:
+    if not _usable(uri):
         raise ShownHere("URL blocked", "redirect_uri must be absolute, https, without fragment")
     if app.redirect_uris and uri not in app.redirect_uris:
         raise ShownHere("URL blocked", "redirect_uri is not one of those registered, to the character (strict mode)")
     return app
+
+
+def _usable(uri: str) -> bool:
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return False
+    secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+    return secure and bool(parts.netloc) and not parts.fragment
 
 
 def _check_challenge(challenge: str | None, method: str | None) -> None:
