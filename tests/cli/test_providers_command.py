@@ -188,18 +188,6 @@ def test_an_option_that_stands_twice_is_refused(run: Run, file: str) -> None:
     assert added(run, file, "--option", "PKCE=off", "--option", "PKCE=on").status == 2
 
 
-def test_options_that_do_not_go_together_are_refused(run: Run, house: House, file: str) -> None:
-    """What keeps the broker from starting keeps an app from being added."""
-    together = [
-        ("--option", f"{name}={value}") for name, value in (("CONFIG_ID", "123"), ("PERMISSIONS", ""), ("PKCE", "on"))
-    ]
-    wrong = house.broker.providers["facebook"].problems(
-        {**house.broker.settings.options["facebook"], "CONFIG_ID": "123", "PERMISSIONS": ""}
-    )
-    said = added(run, file, *(part for pair in together for part in pair))
-    assert (said.status, no_app(house)) == ((2, True) if wrong else (0, False))
-
-
 def test_a_secret_option_comes_from_a_file_and_is_never_shown(run: Run, house: House, file: str) -> None:
     """On a command line every process of the machine could read it."""
     said = added(run, file, "--option", "WEBHOOK_VERIFY_TOKEN=PROVIDER-SECRET-1")
