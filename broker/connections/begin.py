@@ -23,7 +23,7 @@ from broker.consent import ConsentText, consent_text
 from broker.contract import Connector
 from broker.errors import InsufficientScope, InvalidRequest, NotFound
 from broker.failpoint import failpoint
-from broker.models import Connection, ConnectSession
+from broker.models import Connection, ConnectSession, Grant
 from broker.providers.base import AuthorizationHints, Provider
 from broker.runtime import Broker
 from broker.secret import Secret, digest, fresh_id, fresh_token
@@ -183,7 +183,8 @@ def approve(broker: Broker, ticket: str, ticked: Collection[str]) -> Departure:
         row.ticked = [connector for connector in row.connectors if connector in chosen]
         row.consent_text_hash = _text(broker, row, line.app, people).fingerprint()
         connectors = [broker.connector(name) for name in row.ticked]
-        row.requested_scopes = sorted(provider.asked(frozenset(wanted_scopes(connectors, provider)), line))
+        wanted = frozenset(wanted_scopes(connectors, provider)) | _held(session, row, provider)
+        row.requested_scopes = sorted(provider.asked(wanted, line))
         row.state_hash, row.browser_hash = digest(state.reveal()), digest(cookie.reveal())
         row.began_at, row.expires_at = now, min(now + TICKET_LIFETIME, row.created_at + SESSION_LIFETIME)
         _seal_departure(broker, session, row, verifier, nonce)
@@ -320,6 +321,15 @@ def _hints(broker: Broker, session: Session, row: ConnectSession, login_hint: st
         declined=_declined(session, row),
         requested=frozenset(row.requested_scopes),
     )
+
+
+def _held(session: Session, row: ConnectSession, provider: Provider) -> frozenset[str]:
+    """What the connectors of the connection that is renewed were granted, where the new authorization would not hold it
+    by itself: its token takes the place of the one they work with."""
+    if row.renews is None or provider.accumulates_grants:
+        return frozenset()
+    grants = select(Grant.scopes).where(Grant.connection_id == row.renews, Grant.live.is_(True))
+    return frozenset().union(*session.scalars(grants))
 
 
 def _declined(session: Session, row: ConnectSession) -> bool:

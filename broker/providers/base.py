@@ -115,6 +115,9 @@ class Provider:
     """A refresh may spend the old refresh token: an answer lost on the way is then a connection lost."""
     omitted_scope_is_requested = False
     """RFC 6749 §5.1 lets an unchanged scope be left out; otherwise an absent scope grants nothing."""
+    accumulates_grants = False
+    """A new authorization holds what was granted in earlier ones, too; else what is still needed of that must be asked
+    for again."""
     reports_grants = True
     """It can be asked what is granted; else its refusal of a data call is all that is heard of it."""
     one_revocation_ends_all = False

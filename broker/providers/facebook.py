@@ -116,6 +116,7 @@ class Facebook(Provider):
     identity_scopes = (PUBLIC,)
     is_openid = False
     renewed_by = "access_token"
+    accumulates_grants = True
     one_revocation_ends_all = True
     takes_back_permissions = True
     settings_url = "https://www.facebook.com/settings/?tab=business_tools"

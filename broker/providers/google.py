@@ -251,6 +251,7 @@ class Google(Provider):
     kind = name = "google"
     title = "Google"
     needs_refresh_token = True
+    accumulates_grants = True
     rotates_refresh_tokens = False
     one_revocation_ends_all = True
     authenticates_revocation = False

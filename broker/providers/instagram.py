@@ -109,6 +109,7 @@ class Instagram(Provider):
     identity_scopes = (BASIC,)
     is_openid = False
     renewed_by = "access_token"
+    accumulates_grants = True
     reports_grants = False
     one_revocation_ends_all = True
     settings_url = "https://www.instagram.com/accounts/manage_access/"
