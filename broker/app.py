@@ -41,12 +41,12 @@ def environment() -> dict[str, str]:
 
 def assemble(environ: Mapping[str, str], *, clock: Clock = utc_now) -> Broker:
     """Read, check and connect everything. Raises `ConfigurationError`."""
-    built_in = providers.built_in()
-    settings = Settings.read(environ, {name: provider.options for name, provider in built_in.items()})
-    if wrong := [text for name, own in built_in.items() for text in own.problems(settings.options[name])]:
+    installed = providers.installed()
+    settings = Settings.read(environ, {name: provider.options for name, provider in installed.items()})
+    if wrong := [text for name, own in installed.items() for text in own.problems(settings.options[name])]:
         raise ConfigurationError(wrong)
     connectors = load_connectors()
-    _check_connectors(connectors, [*built_in.values(), OpenIDProvider("openid")])
+    _check_connectors(connectors, [*installed.values(), OpenIDProvider("openid")])
     failpoint.arm(settings.failpoints)
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))  # CRY-16: keys in memory
     for url in (settings.database_url, settings.keystore_url):
@@ -61,7 +61,7 @@ def assemble(environ: Mapping[str, str], *, clock: Clock = utc_now) -> Broker:
         vault=vault,
         upstream=upstream,
         identity=Identity(upstream, now=lambda: clock().timestamp()),
-        providers={**built_in, **_generic(settings, built_in)},
+        providers={**installed, **_generic(settings, installed)},
         connectors=connectors,
         accesses=Accesses(database),
         clock=clock,
@@ -127,8 +127,8 @@ def _lists(provider: Provider, reads: Reads) -> bool:
     return resource is not None and set(reads.fields) <= set(resource.fields)
 
 
-def _generic(settings: Settings, built_in: Mapping[str, Provider]) -> dict[str, Provider]:
-    return {name: OpenIDProvider(name) for name in settings.apps if name not in built_in}
+def _generic(settings: Settings, installed: Mapping[str, Provider]) -> dict[str, Provider]:
+    return {name: OpenIDProvider(name) for name in settings.apps if name not in installed}
 
 
 def _origins(settings: Settings) -> dict[str, str]:

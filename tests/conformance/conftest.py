@@ -54,8 +54,9 @@ def stage(
 ) -> Iterator[Stage]:
     """Before the curtain falls, every answer is searched for the provider's tokens and codes (I1)."""
     fake: Google = request.getfixturevalue(candidate.fake)
-    origins = mapped({"google": google.url, candidate.name: fake.url})
-    environ = {"BROKER_ORIGINS": origins, **SETTINGS, **candidate.environ(fake.url)}
+    own = candidate.environ(fake.url)
+    origins = [mapped({"google": google.url, candidate.name: fake.url}), own.get("BROKER_ORIGINS", "")]
+    environ = {**SETTINGS, **own, "BROKER_ORIGINS": ",".join(filter(None, origins))}
     stage = Stage(candidate, build(sqlite_url, **environ), fake)
     yield stage
     assert stage.told_abroad() == []

@@ -16,7 +16,7 @@ from flask import Blueprint, Flask, Response, abort, jsonify, redirect, request
 from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 
-from broker.sandbox.control import CONTROL, given
+from broker.sandbox.control import CONTROL, given, text
 from broker.sandbox.fake import Fake, current, installed
 from broker.sandbox.faults import Bodies, Faults
 from broker.sandbox.journal import note
@@ -27,7 +27,7 @@ LIFETIME = 600
 KNOWN: Mapping[str, Known] = {
     **WIRE,
     "granted": Known(texts, ["openid"], "token answers say these scopes, whatever was ticked"),
-    "other_client": Known(flag, True, "id_tokens are for another client"),
+    "other_client": Known(flag, True, "tokens are said to be for another client"),
     "other_account": Known(flag, True, "the id_token of a refresh is of another account"),
     "token_lifetime": Known(seconds, 60, "seconds that new access tokens live"),
 }
@@ -52,7 +52,9 @@ class Issued:
 class Peer(Fake):
     """One server, its people, and what it has issued."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], *, is_issuer: bool) -> None:
+        """`is_issuer`: of OpenID Connect, who says `iss` in its callback."""
+        self.is_issuer = is_issuer
         self.key = RSAKey.generate_key(2048, {"kid": secrets.token_hex(8)}, private=True)
         super().__init__(clock=clock, known=KNOWN, quirks={})
         self.start()
@@ -61,6 +63,8 @@ class Peer(Fake):
         self.codes: dict[str, Issued] = {}
         self.access: dict[str, Issued] = {}
         self.refresh: dict[str, Issued] = {}
+        self.ended: dict[str, str] = {}
+        """With which error a refresh token is refused, if not `invalid_grant`."""
 
     def issue(self, kind: str, origin: Issued, lifetime: float) -> str:
         value = f"{kind.upper()}-{secrets.token_urlsafe(30)}"
@@ -71,9 +75,10 @@ class Peer(Fake):
         found = getattr(self, kind).get(value or "")
         return found if found and found.expires_at > self.clock() else None
 
-    def end(self, meant: Callable[[Issued], bool]) -> int:
+    def end(self, meant: Callable[[Issued], bool], error: str = "invalid_grant") -> int:
         """Gives how many tokens and codes end."""
         ended = 0
+        self.ended |= {value: error for value, issued in self.refresh.items() if meant(issued)}
         for kept in (self.codes, self.access, self.refresh):
             for value in [value for value, issued in kept.items() if meant(issued)]:
                 del kept[value]
@@ -95,10 +100,10 @@ def peer() -> Peer:
     return cast(Peer, current())
 
 
-def create_peer(clock: Callable[[], float], *more: Blueprint) -> Flask:
+def create_peer(clock: Callable[[], float], *more: Blueprint, is_issuer: bool = True) -> Flask:
     """`more`: what this very server has beside it."""
     app = Flask("peer")
-    fake = Peer(clock)
+    fake = Peer(clock, is_issuer=is_issuer)
     installed(app, fake)
     for blueprint in (SERVER, STEERING, CONTROL, *more):
         app.register_blueprint(blueprint)
@@ -154,7 +159,7 @@ def page() -> str:
 def decide() -> Response:
     """`decision`, `account`, and `scope` for each ticked one."""
     asked, form = request.args, request.form
-    answer = {"state": asked["state"], "iss": request.host_url.rstrip("/")}
+    answer = {"state": asked["state"], **({"iss": request.host_url.rstrip("/")} if peer().is_issuer else {})}
     if form["decision"] != "allow":
         return _back({**answer, "error": "access_denied"})
     person = form["account"] if form["account"] in PEOPLE else abort(400)
@@ -178,7 +183,7 @@ def token() -> tuple[Response, int]:
         spent = peer().living("codes" if kind == "code" else "refresh", value)
         store.pop(value, None)
         if spent is None or spent.client != client or (kind == "code" and not _is_proven(spent)):
-            return jsonify(error="invalid_grant"), 400
+            return jsonify(error=peer().ended.get(value, "invalid_grant")), 400
         return jsonify(_answer(spent, first=kind == "code")), 200
 
 
@@ -266,7 +271,7 @@ STEERING = Blueprint("steering", __name__, url_prefix="/_sandbox")
 
 @STEERING.post("/kill")
 def kill() -> Response:
-    """{"account"}: every token of the person dies, or every one."""
-    person = given().get("account")
+    """{"account", "error"?}: every token of the person dies, or every one; a refresh is then refused with `error`."""
+    person, error = given().get("account"), text(given(), "error", "invalid_grant")
     with peer().lock:
-        return jsonify(killed=peer().end(lambda issued: person in (None, issued.person)))
+        return jsonify(killed=peer().end(lambda issued: person in (None, issued.person), error))

@@ -14,11 +14,12 @@ def test_the_same_account_again_is_the_same_connection(stage: Stage, app: SalesA
     assert stage.gives_data(app, second)
 
 
-def test_the_same_account_again_can_add_a_connector(
+def test_a_connection_can_be_extended_by_a_connector(
     candidate: Candidate, stage: Stage, app: SalesApp, second: str
 ) -> None:
+    """Where a new authorization holds only what is asked for in it, what the others need is asked for again."""
     first = stage.connect(app)
-    more = stage.connect(app, second)
+    more = stage.connect(app, second, connection=first["id"])
     assert more["id"] == first["id"]
     assert {grant["connector"] for grant in more["grants"]} == {candidate.connector, second}
     assert stage.gives_data(app, more, candidate.connector)

@@ -126,4 +126,4 @@ def test_a_removal_at_the_provider_ends_the_connection(
     stage.house.work()
     assert app.connection(connection["id"])["state"] == "revoked"
     (receipt,) = app.call("GET", "/v1/revocations", params={"connection": connection["id"]}).json()["items"]
-    assert (receipt["state"], receipt["connections"][0]["provider_outcome"]) == ("completed", "already_gone")
+    assert (receipt["state"], receipt["connections"][0]["provider_outcome"]) == ("completed", candidate.gone)
