@@ -10,8 +10,8 @@ from broker.providers.resource import Place
 from broker.runtime import Broker
 from broker.vault import Undecryptable
 
-LONGEST = 8192
-FORMAT = 1
+LONGEST = 16_384
+FORMAT = 2
 """Of what a cursor holds; a place in another format is not understood, and the reading starts anew."""
 
 
@@ -47,7 +47,7 @@ def opened(broker: Broker, standing: Standing, asset: str | None, cursor: str) -
     kept = json.loads(plaintext)
     if kept.pop("format") != FORMAT:
         return Place()
-    return Place(**{**kept, "fields": tuple(kept["fields"])})
+    return Place(**{**kept, "fields": tuple(kept["fields"]), "queue": tuple(kept["queue"])})
 
 
 def _column(standing: Standing, asset: str | None) -> str:

@@ -21,7 +21,7 @@ from broker.connections.confirm import lost
 from broker.connections.owe import TELL_PROVIDER, TEND
 from broker.connections.sessions import end_session
 from broker.errors import BrokerError, RateLimited, Unavailable
-from broker.models import AccessToken, ClientAssertion, ConnectSession, Duty
+from broker.models import AccessToken, ClientAssertion, ConnectSession, Duty, ProviderPause
 from broker.runtime import Broker
 from broker.vault import shred_owed
 
@@ -151,6 +151,7 @@ def sweep(broker: Broker) -> None:
         idempotency.sweep(broker, session, now)
         session.execute(delete(AccessToken).where(AccessToken.expires_at < now - timedelta(hours=1)))
         session.execute(delete(Duty).where(Duty.done_at < now - KEPT))
+        session.execute(delete(ProviderPause).where(ProviderPause.until < now))
     shred_owed(broker.database)
     broker.database.keystore.wipe()
 

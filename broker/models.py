@@ -331,6 +331,14 @@ class Grant(Base):
     )
 
 
+class ProviderPause(Base):
+    """Until when one account, or a whole provider app, is not read: the provider's limits (`broker.pauses`)."""
+
+    __tablename__ = "provider_pauses"
+    key: Mapped[str] = mapped_column(String(256), primary_key=True)
+    until: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
 # --- ending --------------------------------------------------------------------------------------------------
 
 

@@ -130,7 +130,7 @@ def decide(
     return Permitted(fields, tuple(withheld))
 
 
-def cut(raw: Mapping[str, Any], identity: str, fields: Iterable[str]) -> dict[str, Any]:
-    """A provider's record with nothing left but its identity and the permitted fields."""
-    kept = {identity, *fields}
+def cut(raw: Mapping[str, Any], identity: Iterable[str], fields: Iterable[str]) -> dict[str, Any]:
+    """A provider's record with nothing left but what identifies it and the permitted fields."""
+    kept = {*identity, *fields}
     return {name: value for name, value in raw.items() if name in kept}

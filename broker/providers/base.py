@@ -23,8 +23,20 @@ class Verdict:
 
     kind: Literal["token", "scope", "asset", "rate", "blocked", "place_lost", "setup", "gone", "refused", "server"]
     retry_after: int = 0
+    app_wide: bool = False
+    """Of a limit: it is of the whole provider app, not of one account."""
     refusal: TokenRefused | None = field(default=None, compare=False)
     """Of kind `token`: why, where the provider says it."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """How near a limit an answer says that we are."""
+
+    percent: float
+    wait: int = 0
+    """Seconds until it is open again, where the provider says so."""
+    app_wide: bool = False
 
 
 Fate = Literal["dead", "removed", "paused", "passing"]
@@ -284,6 +296,10 @@ class Provider:
     def verdict_of(self, refusal: TokenRefused) -> Verdict:
         """What the refusal of an asset's token means for the data call that needed it."""
         return Verdict("token", refusal=refusal)
+
+    def usage(self, answer: Answer) -> Usage | None:  # noqa: ARG002
+        """What a good answer says about limits that are near."""
+        return None
 
     def wait(self, answer: Answer) -> int:
         """Seconds for which the provider asks to be left alone."""

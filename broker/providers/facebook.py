@@ -21,7 +21,7 @@ from broker.endpoints import Endpoints
 from broker.errors import ProviderUnavailable
 from broker.operations import Catalog, Operation, load
 from broker.providers import graph
-from broker.providers.base import Account, AuthorizationHints, Ending, Fate, Outcome, Provider, Report, Verdict
+from broker.providers.base import Account, AuthorizationHints, Ending, Fate, Outcome, Provider, Report, Usage, Verdict
 from broker.providers.line import Line, with_query
 from broker.providers.resource import Values
 from broker.secret import Secret
@@ -317,6 +317,9 @@ class Facebook(Provider):
             bounds[name] for name in scopes if name in bounds and (name.startswith("pages_") or name in OF_PAGES)
         ]
         return frozenset.intersection(*of_pages) if asset_kind == "page" and of_pages else None
+
+    def usage(self, answer: Answer) -> Usage | None:
+        return graph.usage(answer)
 
     def wait(self, answer: Answer) -> int:
         return graph.wait(answer)

@@ -50,6 +50,9 @@ RATE_REASONS = {
     "RATE_LIMIT_EXCEEDED",
     "RESOURCE_EXHAUSTED",
 }
+APP_REASONS = {"dailyLimitExceeded", "quotaExceeded"}
+USER_REASONS = {"userRateLimitExceeded"}
+"""Of a limit: whether it is the project's; one that does not say is taken as the account's."""
 SCOPE_REASONS = {"ACCESS_TOKEN_SCOPE_INSUFFICIENT", "insufficientPermissions", "insufficientScopes"}
 SETUP_REASONS = {
     "accessNotConfigured",
@@ -290,7 +293,7 @@ class Google(Provider):
         if status == 401:
             return Verdict("token")
         if status == 429 or (status == 403 and reasons & RATE_REASONS):
-            return Verdict("rate", retry_after)
+            return Verdict("rate", retry_after, app_wide=bool(reasons & APP_REASONS) and not reasons & USER_REASONS)
         if status == 403:
             return Verdict("scope" if reasons & SCOPE_REASONS else "setup")
         return Verdict("gone") if status in (404, 410) else super().verdict(status, body, retry_after)

@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from broker.errors import ProviderUnavailable, RateLimited
-from broker.providers.base import Fate, Verdict
+from broker.providers.base import Fate, Usage, Verdict
 from broker.providers.resource import Listing, Place, Resource, Values
 from broker.upstream import Answer, TokenRefused, retry_after
 
@@ -27,12 +27,16 @@ NO_ROLE = frozenset({492})
 """The user lost the role on one Page."""
 PASSING = frozenset({1, 2, 341})
 THROTTLED = frozenset({4, 17, 32, 613, *range(80_000, 80_007), 80_008, 80_009, 80_014})
+OF_APP = frozenset({4})
+"""Of these the limit of the whole app; the others are of a user, a Page or an account."""
 BLOCKED = frozenset({368})
 """For a breach of policy: for long."""
 LONG, USUAL_WAIT = 3600, 60
 """Seconds."""
 MISSING = (100, 33)
 """Code and subcode of what is not there, or not to be seen."""
+PARTS = ("call_count", "total_time", "total_cputime", "acc_id_util_pct")
+"""Percent of a limit."""
 USAGE = ("x-app-usage", "x-business-use-case-usage", "x-ad-account-usage")
 
 
@@ -64,9 +68,9 @@ def verdict(status: int, body: object, wait: int) -> Verdict | None:
     if code in TOKEN:
         return Verdict("asset") if subcode in NO_ROLE else Verdict("token", refusal=refused)
     if code in THROTTLED:
-        return Verdict("rate", wait)
+        return Verdict("rate", wait, app_wide=code in OF_APP)
     if code in BLOCKED:
-        return Verdict("blocked", LONG)
+        return Verdict("blocked", LONG, app_wide=True)
     if code in PASSING or _is_transient(body) or status >= 500:
         return Verdict("server")
     if code in (3, 10) or 200 <= code <= 299:
@@ -105,6 +109,17 @@ def passing(refused: TokenRefused) -> Exception:
     return refused
 
 
+def usage(answer: Answer) -> Usage | None:
+    """The fullest of what the headers say (§6.2); `X-App-Usage` is of the app, the others of what was read."""
+    found = []
+    for name in USAGE:
+        entries = _entries(answer.headers.get(name, ""))
+        full = max((_positive(entry.get(part)) for entry in entries for part in PARTS), default=0.0)
+        found.append(Usage(full, max(map(_seconds, entries), default=0), app_wide=name == USAGE[0]))
+    fullest = max(found, key=lambda one: one.percent)
+    return fullest if fullest.percent else None
+
+
 def wait(answer: Answer) -> int:
     """Seconds to leave the provider alone: as the usage headers say it, in minutes or seconds, else `Retry-After`."""
     stated = [seconds for name in USAGE for seconds in _waits(answer.headers.get(name, ""))]
@@ -112,13 +127,19 @@ def wait(answer: Answer) -> int:
 
 
 def _waits(header: str) -> list[int]:
+    return [seconds for entry in _entries(header) if (seconds := _seconds(entry))]
+
+
+def _entries(header: str) -> list[Mapping[str, Any]]:
+    """What a usage header holds: one object, or lists of them by the id of what was read."""
     try:
-        usage = json.loads(header) if header else None
+        found = json.loads(header) if header else None
     except ValueError:
         return []
-    groups = [usage] if isinstance(usage, dict) else []
-    entries = [entry for group in groups for value in group.values() if isinstance(value, list) for entry in value]
-    return [seconds for entry in [*groups, *entries] if isinstance(entry, dict) and (seconds := _seconds(entry))]
+    if not isinstance(found, dict):
+        return []
+    listed = [entry for value in found.values() if isinstance(value, list) for entry in value]
+    return [found, *(entry for entry in listed if isinstance(entry, dict))]
 
 
 def _seconds(entry: Mapping[str, Any]) -> int:

@@ -18,7 +18,7 @@ from broker.endpoints import Endpoints
 from broker.errors import BrokerError, ProviderUnavailable
 from broker.operations import Catalog, Operation, load
 from broker.providers import graph
-from broker.providers.base import Account, AuthorizationHints, Ending, Fate, Outcome, Provider, Report, Verdict
+from broker.providers.base import Account, AuthorizationHints, Ending, Fate, Outcome, Provider, Report, Usage, Verdict
 from broker.providers.line import Line
 from broker.providers.resource import Values
 from broker.secret import Secret
@@ -228,6 +228,9 @@ class Instagram(Provider):
             if self.fate(refusal) == "passing":
                 raise ProviderUnavailable(f"The provider did not say whose the token is ({refusal}).") from None
             return None
+
+    def usage(self, answer: Answer) -> Usage | None:
+        return graph.usage(answer)
 
     def wait(self, answer: Answer) -> int:
         return graph.wait(answer)

@@ -58,11 +58,26 @@ class Line:
             method, with_query(url, parameters or {}), pins=self.pins, token=token, deadline=deadline
         )
 
-    def operate(self, operation: Operation, url: str, *, token: Secret, deadline: float | None = None) -> Answer:
-        """A data call: one operation, at its own origin. Raises as `call`."""
+    def operate(
+        self,
+        operation: Operation,
+        url: str,
+        *,
+        token: Secret,
+        deadline: float | None = None,
+        body: bytes | None = None,
+    ) -> Answer:
+        """A data call: one operation, at its own origin; `body` is JSON. Raises as `call`."""
         self.may_begin()
-        pins = frozenset({operation.origin})
-        return self.upstream.call(operation.method, url, pins=pins, token=token, deadline=deadline)
+        return self.upstream.call(
+            operation.method,
+            url,
+            pins=frozenset({operation.origin}),
+            token=token,
+            headers={"Content-Type": "application/json"} if body else None,
+            body=body,
+            deadline=deadline,
+        )
 
     def ask(self, method: str, url: str, form: Mapping[str, str], departure: Departure | None = None) -> TokenAnswer:
         """A token by a grant of the provider's own. Raises `TokenRefused`, `RateLimited`, `ProviderUnavailable`."""

@@ -20,12 +20,25 @@ class Place:
 
     page: str | None = None
     changes: str | None = None
+    """From where on this reading reads: what an earlier one ended with."""
     fields: tuple[str, ...] = ()
     limit: int = 0
+    began: str | None = None
+    """When the reading made its first call, RFC 3339 in UTC."""
+    newest: str | None = None
+    """From where on a later reading will go on, as far as this one knows."""
+    walking: bool = False
+    """The records hang below others, and the first of these have been listed."""
+    queue: tuple[str, ...] = ()
+    """Those below which nothing has been read yet."""
+    within: str | None = None
+    """The one below which it is reading."""
+    parents: str | None = None
+    """The next page of them."""
 
     @property
     def is_start(self) -> bool:
-        return not (self.page or self.changes)
+        return not (self.page or self.changes or self.walking)
 
 
 @dataclass(frozen=True)
@@ -35,6 +48,8 @@ class Listing:
     items: list[Mapping[str, Any]]
     next: Place | None
     has_more: bool
+    gone: tuple[str, ...] = ()
+    """Ids of records that the provider says were deleted."""
 
 
 class Resource:
@@ -54,9 +69,35 @@ class Resource:
     """The asset that is granted without a choice, if there is one."""
     of_account = False
     """Its one record is the account itself, and must bear the account's id."""
+    parent: str | None = None
+    """The resource below whose records these hang, and are read one after the other: leads below their forms."""
+    parent_fields: tuple[str, ...] = ()
+    """What `has_news` needs to see of a parent."""
+    below: str | None = None
+    """The member in which a record is told the id of its parent; it is passed on whatever the fields."""
+    resumes_by_time = False
+    """A later reading goes on from the time at which an earlier one began, given in `Place.changes`."""
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """Every operation by which it may be read."""
+        return (self.operation,)
+
+    def operation_at(self, place: Place) -> str:  # noqa: ARG002
+        """The one that reads on from a place."""
+        return self.operation
+
+    def body(self, fields: Sequence[str], asset: str | None, place: Place | None, limit: int) -> dict[str, Any] | None:  # noqa: ARG002
+        """The JSON body of an operation that reads by POST."""
+        return None
+
+    def has_news(self, parent: Mapping[str, Any], place: Place) -> bool:  # noqa: ARG002
+        """Whether something below a parent may be new since `place.changes`, if that is known."""
+        return True
 
     def parameters(self, fields: Sequence[str], asset: str | None, place: Place | None, limit: int) -> Values:
-        """The operation's parameters for one page. `place` carries the tokens; `limit` is that of the first page."""
+        """The operation's parameters for one page. `place` carries the tokens; `limit` is that of the first page. Below
+        a parent its id is `place.within`."""
         raise NotImplementedError
 
     def listing(self, answer: Mapping[str, Any], place: Place) -> Listing:

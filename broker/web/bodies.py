@@ -96,7 +96,7 @@ class AuditQuery(ListQuery):
 
 class RecordsQuery(Query):
     asset: AssetId | None = None
-    cursor: Annotated[str, StringConstraints(min_length=1, max_length=8192)] | None = None
+    cursor: Annotated[str, StringConstraints(min_length=1, max_length=16_384)] | None = None
     limit: int = 100
 
 

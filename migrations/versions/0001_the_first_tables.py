@@ -144,6 +144,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("tenant", "provider", "live", name="uq_provider_apps_live"),
     )
     op.create_table(
+        "provider_pauses",
+        sa.Column("key", sa.String(length=256), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_provider_pauses")),
+    )
+    op.create_index(op.f("ix_provider_pauses_until"), "provider_pauses", ["until"], unique=False)
+    op.create_table(
         "revocations",
         sa.Column("id", sa.String(length=128), nullable=False),
         sa.Column("tenant", sa.String(length=128), nullable=False),
@@ -366,6 +373,8 @@ def downgrade() -> None:
     op.drop_table("tenant_keys")
     op.drop_index(op.f("ix_revocations_tenant"), table_name="revocations")
     op.drop_table("revocations")
+    op.drop_index(op.f("ix_provider_pauses_until"), table_name="provider_pauses")
+    op.drop_table("provider_pauses")
     op.drop_table("provider_apps")
     op.drop_table("owed_shreds")
     op.drop_index("ix_orphans_account", table_name="orphans")

@@ -13,7 +13,7 @@ from broker.connections import use
 from broker.connections.use import Standing
 from broker.errors import InvalidRequest, ProviderUnavailable
 from broker.providers.resource import Place
-from broker.records import _listing
+from broker.reading import _listing
 from broker.upstream import Answer
 from tests.house import BUDI, House, SalesApp
 from tests.records.conftest import Asked, Probe, connect_another
@@ -114,7 +114,7 @@ def test_a_changed_cursor_is_refused_before_the_provider_is_called(
         "é" * 200,
         "0",
         "null",
-        "A" * 8192,
+        "A" * 16_384,
         "A" * 8193,
         base64.urlsafe_b64encode(json.dumps({"page": "p", "changes": None, "fields": []}).encode()).decode(),
         "https://people.googleapis.com/v1/people/me/connections?pageToken=p",
