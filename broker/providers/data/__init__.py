@@ -1,0 +1,1 @@
+"""What there is to read at each provider, one file an API: resources as plain values (`broker.providers.resource`)."""
