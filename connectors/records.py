@@ -5,6 +5,7 @@ from typing import Any
 
 TEXT = {"type": "string"}
 COUNT = {"type": "integer", "minimum": 0}
+YES_OR_NO = {"type": "boolean"}
 LABELLED = {
     "type": "array",
     "items": {
@@ -14,6 +15,7 @@ LABELLED = {
         "additionalProperties": False,
     },
 }
+NAMED = {"type": "object", "properties": {"id": TEXT, "name": TEXT}, "additionalProperties": False}
 BASE = {
     "id": {"type": "string", "minLength": 1},
     "deleted": {"type": "boolean"},
@@ -43,19 +45,93 @@ MOMENT = {
     "additionalProperties": False,
 }
 
-CONTACT = schema(
-    "contact",
+PERSON = {
+    "name": TEXT,
+    "given_name": TEXT,
+    "family_name": TEXT,
+    "emails": LABELLED,
+    "phones": LABELLED,
+    "company": TEXT,
+    "job_title": TEXT,
+}
+"""What a contact and a lead have alike."""
+PARTY = {
+    "type": "object",
+    "properties": {"id": TEXT, "name": TEXT, "username": TEXT, "email": TEXT},
+    "additionalProperties": False,
+}
+"""Who wrote, or was written to: by whichever of these the provider tells."""
+
+CONTACT = schema("contact", {**PERSON, "updated_at": TEXT})
+LEAD = schema(
+    "lead",
     {
-        "name": TEXT,
-        "given_name": TEXT,
-        "family_name": TEXT,
-        "emails": LABELLED,
-        "phones": LABELLED,
-        "company": TEXT,
-        "job_title": TEXT,
-        "updated_at": TEXT,
+        **PERSON,
+        "street": TEXT,
+        "city": TEXT,
+        "region": TEXT,
+        "postal_code": TEXT,
+        "country": TEXT,
+        "answers": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"question": TEXT, "values": {"type": "array", "items": TEXT}},
+                "required": ["question", "values"],
+                "additionalProperties": False,
+            },
+        },
+        "form": TEXT,
+        "channel": TEXT,
+        "organic": YES_OR_NO,
+        "ad": NAMED,
+        "ad_set": NAMED,
+        "campaign": NAMED,
+        "created_at": TEXT,
     },
 )
+"""`answers`: everything that was filled in, as it came; the fields of a person are taken from there."""
+MESSAGE = schema(
+    "message",
+    {
+        "thread": TEXT,
+        "from": PARTY,
+        "to": {"type": "array", "items": PARTY},
+        "cc": {"type": "array", "items": PARTY},
+        "subject": TEXT,
+        "text": TEXT,
+        "labels": {"type": "array", "items": TEXT},
+        "sent_at": TEXT,
+    },
+)
+COMMENT = schema(
+    "comment",
+    {
+        "post": TEXT,
+        "parent": TEXT,
+        "text": TEXT,
+        "author": PARTY,
+        "url": TEXT,
+        "likes": COUNT,
+        "replies": COUNT,
+        "hidden": YES_OR_NO,
+        "posted_at": TEXT,
+    },
+)
+"""`post`: what it stands beneath; `parent`: the comment that it answers."""
+METRIC = schema(
+    "metric",
+    {
+        "name": TEXT,
+        "value": {"type": "number"},
+        "unit": TEXT,
+        "period": TEXT,
+        "date": TEXT,
+        "dimensions": {"type": "object", "additionalProperties": TEXT},
+    },
+)
+"""One figure. `period`: over how long it was counted (`day`, `week`, …); `date`: the day on which that ended, or the
+moment where the provider tells it."""
 EVENT = schema(
     "event",
     {
@@ -63,7 +139,7 @@ EVENT = schema(
         "description": TEXT,
         "location": TEXT,
         "status": TEXT,
-        "busy": {"type": "boolean"},
+        "busy": YES_OR_NO,
         "start": MOMENT,
         "end": MOMENT,
         "series": TEXT,
@@ -90,7 +166,7 @@ PROFILE = schema(
         "picture": TEXT,
         "locale": TEXT,
         "email": TEXT,
-        "email_verified": {"type": "boolean"},
+        "email_verified": YES_OR_NO,
         "kind": TEXT,
         "followers": COUNT,
         "posts": COUNT,
