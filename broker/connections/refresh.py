@@ -197,11 +197,11 @@ def _renew(broker: Broker, row: Connection, lease: _Lease, *, begin_by: float | 
 
 
 def _reported(broker: Broker, row: Connection, provider: Provider, line: Line, answer: TokenAnswer) -> Report | None:
-    """What the provider says of the token that it has just given; None where it says nothing. That is no reason to
-    lose it, for the one before may have ended with it (docs/facts/meta.md §10): the next look asks again.
+    """What the provider says of the token that it has just given; None where it fails to. That is no reason to lose
+    it, for the one before may have ended with it (docs/facts/meta.md §10): the next look asks again.
 
     Raises `TokenRefused` for what ends every token of the account, `ProviderUnavailable` for a token that is dead on
-    arrival, or another account's.
+    arrival, or another account's or app's.
     """
     try:
         report = provider.inspect(line, answer.access_token)
@@ -213,6 +213,8 @@ def _reported(broker: Broker, row: Connection, provider: Provider, line: Line, a
             raise ProviderUnavailable(f"The provider refuses a token that it has just given ({refusal}).") from None
         return None
     except BrokerError as error:
+        if not error.retryable:
+            raise
         log.info("renewing connection %s: %s", row.id, error.detail)
         return None
     if report:

@@ -23,7 +23,7 @@ def test_a_confirmation_gives_the_connection(app: SalesApp) -> None:
     connection = answer.json()["connection"]
     assert set(connection) == {
         *("id", "tenant", "subject", "provider", "account", "state", "scopes", "grants"),
-        *("created_at", "last_used_at", "expires_at"),
+        *("created_at", "last_used_at", "expires_at", "data_access_expires_at"),
     }
     assert connection["account"] == {"id": ANI, "label": "ani@example.com"}
     assert (connection["tenant"], connection["subject"], connection["provider"]) == ("toko", "ani", "google")
