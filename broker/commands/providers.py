@@ -1,6 +1,7 @@
 """`broker providers`: tenants' provider apps, beside the shared ones of the settings: docs/operating/own-apps.md."""
 
 import json
+import os
 import re
 import stat
 import sys
@@ -219,7 +220,7 @@ def _read(flag: str, path: str) -> bytes:
         return sys.stdin.buffer.read(LONGEST)
     try:
         with Path(path).open("rb") as file:
-            status = Path(path).stat()
+            status = os.fstat(file.fileno())
             if stat.S_ISREG(status.st_mode) and status.st_mode & 0o077:
                 raise BrokerError(f"{path} is open to others: chmod 600 {path}")
             return file.read(LONGEST)

@@ -271,6 +271,20 @@ def test_with_a_secret_that_the_provider_does_not_know_nothing_is_confirmed(stag
 
 
 @pytest.mark.parametrize("way", [WAYS[1]], ids=str)
+def test_what_is_owed_when_a_secret_changes_is_told_with_the_new_one(stage: Stage) -> None:
+    app_id, app = stage.own(), stage.client()
+    connection = stage.way.connect(app)
+    stage.change_secret(app_id, NEW_SECRET)
+    item = revoked(stage, app, connection)
+    assert (item["provider_outcome"], item["attempts"]) == ("pending", 1)
+    change_secret(stage, app_id, NEW_SECRET)
+    stage.house.clock.advance(minutes=1)
+    stage.house.work()
+    (receipt,) = app.call("GET", "/v1/revocations").json()["items"]
+    assert receipt["connections"][0]["provider_outcome"] == "confirmed"
+
+
+@pytest.mark.parametrize("way", [WAYS[1]], ids=str)
 def test_a_secret_option_of_the_shared_app_is_not_that_of_an_own_one(
     build_meta: Callable[..., House], sqlite_url: str, fakes: dict[str, Google], way: Way
 ) -> None:
