@@ -32,6 +32,8 @@ TICKET_LIFETIME = timedelta(minutes=10)
 """For the page to be answered; the way through the provider has as long again (STD-08)."""
 SESSION_LIFETIME = timedelta(hours=1)
 """In all: sending the form again and again does not keep a link alive for ever (STD-09)."""
+ATTEMPTS = 10
+"""Earlier sessions that are looked through for how the last one ended: abandoned ones came to no end."""
 
 
 @dataclass(frozen=True)
@@ -334,8 +336,8 @@ def _held(session: Session, row: ConnectSession, provider: Provider) -> frozense
 
 def _declined(session: Session, row: ConnectSession) -> bool:
     """Whether the user once refused, at this provider app, some of what is asked for now: what a live connection lacks
-    of it, or the reason for which the last attempt failed. Some providers then ask only if told to (docs/facts/meta.md
-    §1.1)."""
+    of it, or the reason for which the last attempt that came to an end failed. Some providers then ask only if told to
+    (docs/facts/meta.md §1.1)."""
     mine = (Connection.tenant == row.tenant, Connection.subject == row.subject, Connection.app_id == row.app_id)
     for held in session.scalars(select(Connection).where(*mine, Connection.live.is_(True))):
         if set(row.requested_scopes) & set(held.requested_scopes) - set(held.granted_scopes):
@@ -350,5 +352,5 @@ def _declined(session: Session, row: ConnectSession) -> bool:
         )
         .order_by(ConnectSession.created_at.desc())
     )
-    outcome = session.scalar(before.limit(1))
-    return bool(outcome and outcome.get("code") == InsufficientScope.code)
+    outcome = next(filter(None, session.scalars(before.limit(ATTEMPTS))), {})
+    return outcome.get("code") == InsufficientScope.code

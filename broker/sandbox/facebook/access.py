@@ -76,7 +76,7 @@ def caller(*, lively: bool = True) -> Caller:
     facebook().check(token)
     found = Caller(facebook().apps.get(token.app) or App(token.app), token)
     _check_proof(found.app, value)
-    if lively and token.kind != "SYSTEM_USER" and found.grant.data_access_ends <= facebook().clock():
+    if lively and not found.person.system and found.grant.data_access_ends <= facebook().clock():
         raise facebook().grants.refusal(token.app, 493)
     return found
 
