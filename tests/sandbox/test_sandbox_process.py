@@ -74,7 +74,11 @@ def test_each_quirk_is_documented_in_its_own_words(name: str) -> None:
     assert f"| `{name}` | `{json.dumps(quirk.example)}` | {quirk.meaning} |\n" in DOCUMENT.read_text()
 
 
-@pytest.mark.parametrize("source", [FOLDER / "control.py", FOLDER / "google" / "steering.py"], ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "source",
+    [FOLDER / "control.py", FOLDER / "google" / "steering.py", FOLDER / "google" / "steering_data.py"],
+    ids=lambda p: p.stem,
+)
 def test_each_control_call_is_documented(source: Path) -> None:
     routes = re.findall(r'^@CONTROL\.(get|post|delete)\("(.+)"\)$', source.read_text(), re.MULTILINE)
     assert routes

@@ -1,4 +1,4 @@
-"""A fake Google on one origin, put together: accounts, consent, tokens, People, Calendar, and the control calls.
+"""A fake Google on one origin, put together: accounts, consent, tokens, the data APIs, and the control calls.
 
 Its issuer, audiences and endpoints keep Google's names; only the origin map tells where it is.
 """
@@ -12,7 +12,23 @@ from flask import Flask
 from broker.sandbox.control import CONTROL
 from broker.sandbox.fake import TEMPLATES, installed
 from broker.sandbox.faults import Bodies, Faults
-from broker.sandbox.google import calendar, consent, endpoints, identity, people, people_others, seed, steering
+from broker.sandbox.google import (
+    analytics,
+    business,
+    calendar,
+    consent,
+    drive,
+    endpoints,
+    gmail,
+    gmail_history,
+    identity,
+    people,
+    people_others,
+    seed,
+    sheets,
+    steering,
+    steering_data,
+)
 from broker.sandbox.google.access import api_error
 from broker.sandbox.google.clients import Clients
 from broker.sandbox.google.envelopes import ApiError, outage, rate_limited
@@ -26,6 +42,13 @@ ORIGINS = (
     "https://www.googleapis.com",
     "https://openidconnect.googleapis.com",
     "https://people.googleapis.com",
+    "https://gmail.googleapis.com",
+    "https://sheets.googleapis.com",
+    "https://analyticsadmin.googleapis.com",
+    "https://analyticsdata.googleapis.com",
+    "https://mybusinessaccountmanagement.googleapis.com",
+    "https://mybusinessbusinessinformation.googleapis.com",
+    "https://businessprofileperformance.googleapis.com",
 )
 
 BLUEPRINTS = (
@@ -35,8 +58,15 @@ BLUEPRINTS = (
     people.API,
     people_others.API,
     calendar.API,
+    gmail.API,
+    gmail_history.API,
+    drive.API,
+    sheets.API,
+    analytics.API,
+    business.API,
     CONTROL,
     steering.CONTROL,
+    steering_data.CONTROL,
 )
 
 

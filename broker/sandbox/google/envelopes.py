@@ -5,6 +5,10 @@ from typing import Any
 
 ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 CALENDAR = "calendar-json.googleapis.com"
+GMAIL = "gmail.googleapis.com"
+DRIVE = "drive.googleapis.com"
+OLDER = {CALENDAR: "/calendar/", GMAIL: "/gmail/", DRIVE: "/drive/"}
+"""Services that speak the older envelope by themselves, and where their paths begin."""
 NOT_GOOGLE = "(Sandbox: this is not Google.)"
 
 Body = dict[str, Any]
@@ -33,10 +37,10 @@ def _info(reason: str, domain: str = "googleapis.com", **metadata: str) -> Body:
 
 
 def unauthenticated(service: str, *, missing: bool = False) -> ApiError:
-    """401. Calendar adds the older envelope with `authError` (§5.3)."""
+    """401. Calendar, Gmail and Drive add the older envelope with `authError` (§5.3)."""
     what = "is missing required authentication credential" if missing else "had invalid authentication credentials"
     body = _newer(401, f"Request {what}. {NOT_GOOGLE}", "UNAUTHENTICATED")
-    if service == CALENDAR:
+    if service in OLDER:
         where = {"locationType": "header", "location": "Authorization"}
         older = _older(401, "Invalid Credentials", "global", "authError", **where)
         body["error"]["errors"] = older["error"]["errors"]
@@ -78,6 +82,40 @@ def invalid_argument(message: str) -> ApiError:
     return ApiError(400, _newer(400, message, "INVALID_ARGUMENT"))
 
 
+def in_both(code: int, message: str, status: str, reason: str) -> ApiError:
+    """A refusal of Gmail's: in `errors[]`, with a status, without details (rule G4)."""
+    body = _older(code, message, "global", reason)
+    body["error"]["status"] = status
+    return ApiError(code, body)
+
+
+def not_permitted(message: str = "The caller does not have permission") -> ApiError:
+    """403 of the newer APIs, for what is not the user's."""
+    return ApiError(403, _newer(403, message, "PERMISSION_DENIED"))
+
+
+def file_not_found(file_id: str) -> ApiError:
+    """404 of Drive."""
+    where = {"locationType": "parameter", "location": "fileId"}
+    return ApiError(404, _older(404, f"File not found: {file_id}.", "global", "notFound", **where))
+
+
+def file_not_picked(file_id: str) -> ApiError:
+    """403 for a file that the user did not pick for the app (rule R1)."""
+    message = f"The user has not granted the app read access to the file {file_id}. {NOT_GOOGLE}"
+    return ApiError(403, _older(403, message, "global", "appNotAuthorizedToFile"))
+
+
+def no_quota(service: str, project: str) -> ApiError:
+    """429 of a project that Google has not approved: its quota is 0 (§5.7)."""
+    consumer = f"project_number:{project}"
+    limits = {"quota_limit": "DefaultRequestsPerMinutePerProject", "quota_limit_value": "0"}
+    info = _info("RATE_LIMIT_EXCEEDED", service=service, consumer=consumer, **limits)
+    what = "quota metric 'Requests' and limit 'Requests per minute'"
+    message = f"Quota exceeded for {what} of service '{service}' for consumer '{consumer}'. {NOT_GOOGLE}"
+    return ApiError(429, _newer(429, message, "RESOURCE_EXHAUSTED", info))
+
+
 def entity_not_found() -> ApiError:
     """404 of the newer APIs."""
     return ApiError(404, _newer(404, "Requested entity was not found.", "NOT_FOUND"))
@@ -89,9 +127,9 @@ def expired_sync_token(code: int = 400, status: str = "FAILED_PRECONDITION") -> 
     return ApiError(code, _newer(code, f"Sync token is expired. {NOT_GOOGLE}", status, info))
 
 
-def bad_request(message: str, *, location: str) -> ApiError:
+def bad_request(message: str, *, location: str, reason: str = "badRequest") -> ApiError:
     """400 of the older APIs."""
-    body = _older(400, message, "global", "badRequest", locationType="parameter", location=location)
+    body = _older(400, message, "global", reason, locationType="parameter", location=location)
     return ApiError(400, body)
 
 
@@ -116,8 +154,9 @@ def rate_limited(path: str, limit: Any) -> tuple[int, Body, list[tuple[str, str]
 
 
 def _rate_limited(path: str, given: Mapping[str, Any]) -> tuple[int, Body]:
-    """Calendar speaks the older envelope by itself, with 403; the others the newer, with 429 (§5.3, §5.8)."""
-    older = given.get("envelope", "errors" if path.startswith("/calendar/") else "details") == "errors"
+    """Calendar, Gmail and Drive speak the older envelope by themselves, with 403; the others the newer, with 429 (§5.3,
+    §5.8)."""
+    older = given.get("envelope", "errors" if _is_older(path) else "details") == "errors"
     status: int = given.get("status", 403 if older else 429)
     if older:
         return status, _older(status, "Rate Limit Exceeded", "usageLimits", "rateLimitExceeded")
@@ -125,10 +164,14 @@ def _rate_limited(path: str, given: Mapping[str, Any]) -> tuple[int, Body]:
     return status, _newer(status, f"Quota exceeded. {NOT_GOOGLE}", "RESOURCE_EXHAUSTED", info)
 
 
+def _is_older(path: str) -> bool:
+    return path.startswith(tuple(OLDER.values()))
+
+
 def outage(path: str, code: int) -> Body:
     """A failure of the service. That of the token endpoint is worded as OAuth's (§1.9)."""
     if path == "/token":
         return {"error": "internal_failure"}
-    if path.startswith("/calendar/"):
+    if _is_older(path):
         return _older(code, "Backend Error", "global", "backendError")
     return _newer(code, f"Internal error encountered. {NOT_GOOGLE}", "UNAVAILABLE" if code == 503 else "INTERNAL")

@@ -108,6 +108,11 @@ DATA: Mapping[str, Known] = {
         "fullSyncRequired",
         "Calendar answers 410 for this reason wherever syncToken or updatedMin is sent",
     ),
+    "history_gone": Known(flag, True, "Gmail has forgotten each history id: 404, however new it is (§5.4)"),
+    "unpicked_is_forbidden": Known(
+        flag, True, "Sheets answers 403 `appNotAuthorizedToFile` for a file that was not picked, instead of 404 (R1)"
+    ),
+    "no_quota": Known(flag, True, "the project is not approved for Business Profile: each call answers 429 (§5.7)"),
     "empty_pages": Known(flag, True, "the first page of each reading of Calendar is empty, yet has a next one (§5.3)"),
 }
 

@@ -7,6 +7,8 @@ ALIASES = {"email": f"{AUTH}userinfo.email", "profile": f"{AUTH}userinfo.profile
 SHORT = {full: short for short, full in ALIASES.items()}
 EMAIL, PROFILE = ALIASES["email"], ALIASES["profile"]
 SIGN_IN = frozenset({"openid", EMAIL, PROFILE})
+MAIL = "https://mail.google.com/"
+"""The one scope of an API here that is named otherwise."""
 
 MEANINGS = {
     "openid": "Know who you are on Google",

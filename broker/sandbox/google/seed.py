@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from broker.sandbox.google import seed_events, seed_people
+from broker.sandbox.google import seed_analytics, seed_business, seed_events, seed_files, seed_mail, seed_people
+from broker.sandbox.google.mailbox import Mailbox
 from broker.sandbox.google.seed_people import FAMILY, GIVEN, source_id, sourced
 from broker.sandbox.listing import Collection, Record
 
@@ -42,10 +43,23 @@ class Account:
     other_contacts: Collection = field(init=False)
     """People the person exchanged mail with."""
     calendars: dict[str, Calendar] = field(default_factory=dict)
+    mailbox: Mailbox = field(init=False)
+    files: Collection = field(init=False)
+    analytics: Collection = field(init=False)
+    """Accounts at Google Analytics that the person sees, with their properties."""
+    business: Collection = field(init=False)
+    """Accounts of Business Profile."""
+    locations: Collection = field(init=False)
+    """Places of business, of all those accounts."""
 
     def __post_init__(self) -> None:
         self.contacts = Collection(f"contacts of {self.sub}")
         self.other_contacts = Collection(f"other contacts of {self.sub}")
+        self.mailbox = Mailbox(self.sub)
+        self.files = Collection(f"files of {self.sub}")
+        self.analytics = Collection(f"analytics of {self.sub}")
+        self.business = Collection(f"business accounts of {self.sub}")
+        self.locations = Collection(f"locations of {self.sub}")
 
     @property
     def name(self) -> str:
@@ -60,6 +74,11 @@ class Account:
         twin = replace(self, calendars={key: replace(calendar) for key, calendar in self.calendars.items()})
         twin.contacts.take(self.contacts)
         twin.other_contacts.take(self.other_contacts)
+        twin.mailbox.take(self.mailbox)
+        twin.files.take(self.files)
+        twin.analytics.take(self.analytics)
+        twin.business.take(self.business)
+        twin.locations.take(self.locations)
         for key, calendar in self.calendars.items():
             twin.calendars[key].events.take(calendar.events)
         return twin
@@ -74,8 +93,11 @@ def accounts() -> list[Account]:
     ani = Account("108204268033311374519", "ani@example.com", "Ani", "Wijaya")
     budi = Account("109876543210987654321", "budi@example.com", "Budi", "Santoso")
     citra = Account("117000000000000000042", "citra@tokocitra.example", "Citra", "Lestari", hd="tokocitra.example")
-    for account, contacts, events in ((ani, 260, 300), (budi, 8, 3), (citra, 12, 5)):
+    for account, contacts, events, mails in ((ani, 260, 300, 400), (budi, 8, 3, 12), (citra, 12, 5, 30)):
         add_calendars(account)
+        _add_other_data(account)
+        _hold_mails(account, mails)
+        account.mailbox.expire()
         _hold_contacts(account, contacts)
         _hold_other_contacts(account, contacts // 4)
         _hold_events(account, events)
@@ -108,6 +130,23 @@ def add_calendars(account: Account) -> None:
     account.calendars = {calendar.id: calendar for calendar in (own, team, holidays)}
 
 
+def _add_other_data(account: Account) -> None:
+    """What of files and properties the seed has for this address."""
+    for file in seed_files.FILES.get(account.email, ()):
+        account.files.put(file["id"], file)
+    for found in seed_analytics.ACCOUNTS.get(account.email, ()):
+        account.analytics.put(found["id"], found)
+    for key, name, kind, first, count in seed_business.ACCOUNTS.get(account.email, ()):
+        _add_business(account, seed_business.account(key, name, kind))
+        for number in range(first, first + count):
+            place = f"locations/{number}"
+            account.locations.put(place, seed_business.location(place, f"accounts/{key}", number))
+
+
+def _add_business(account: Account, held: Record) -> None:
+    account.business.put(held["name"], held)
+
+
 def _hold(collection: Collection, count: int, name: str, make: Callable[[int], Record]) -> None:
     """Hold the numbers 1 to `count` under `name`: what is missing is added, what is beyond is deleted."""
     for number in range(1, count + 1):
@@ -133,9 +172,29 @@ def _hold_events(account: Account, count: int) -> None:
     _hold(events, count, "call", partial(seed_events.call, account.email, account.name))
 
 
+def _hold_mails(account: Account, count: int) -> None:
+    account.mailbox.hold(count, partial(seed_mail.message, account.email, account.name))
+
+
+def _hold_analytics(account: Account, count: int) -> None:
+    _hold(account.analytics, count, "numbered", seed_analytics.numbered)
+
+
+def _hold_locations(account: Account, count: int) -> None:
+    """Of a further account of Business Profile, which comes to be with them."""
+    name = f"accounts/{zlib.crc32(account.sub.encode())}"
+    if count and name not in account.business.items:
+        _add_business(account, seed_business.account(name.removeprefix("accounts/"), "Many places", "LOCATION_GROUP"))
+    prefix = f"locations/{zlib.crc32(account.sub.encode())}0"
+    _hold(account.locations, count, prefix, lambda number: seed_business.location(f"{prefix}{number}", name, number))
+
+
 FILL: Mapping[str, Callable[[Account, int], None]] = {
     "contacts": _hold_contacts,
     "other_contacts": _hold_other_contacts,
     "events": _hold_events,
+    "mails": _hold_mails,
+    "analytics_accounts": _hold_analytics,
+    "locations": _hold_locations,
 }
 """How much of each kind of record an account holds, by the name that the control call has for it."""

@@ -1,5 +1,6 @@
 """Everything the fake Google remembers. No rule of Google's stands here."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -41,6 +42,8 @@ class Google(Fake):
             self.add(account.copy())
         self.grants = Grants(self.clock, self.quirks, lambda client: self.clients.project_of(client))
         self.listings = Listings(self.clock, SYNC_TOKEN_LIFETIME)
+        self.analytics_tokens: Counter[str] = Counter()
+        """Spent by the reports of each property."""
 
     def add(self, account: Account) -> None:
         self.accounts[account.sub] = account

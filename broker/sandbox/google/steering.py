@@ -7,9 +7,12 @@
 - `POST /_sandbox/clients` `{"client_id", "client_secret", "redirect_uris"?, "project"?}`: registers one; from now on
   only registered ones pass
 - `POST /_sandbox/accounts` `{"email", "sub"?, "given_name"?, "family_name"?, "hd"?, "contacts"?, "other_contacts"?,
-  "events"?}`: makes an account, or changes how much one holds → `{"accounts"}`
+  "events"?, "mails"?, "analytics_accounts"?, "locations"?}`: makes an account, or changes how much one holds →
+  `{"accounts"}`
 - `POST /_sandbox/accounts` `{"count", …}`: makes so many, `user4@example.com` and on → `{"accounts"}`
 - `POST /_sandbox/contacts` `{"account", "contact" or "event", …}`: adds, changes or deletes one record → `{"id"}`
+
+Mail, files and properties: steering_data.py.
 
 `account` is a sub or an address. An account that is to hold N contacts gets those of the seed numbered 1 to N: what
 is missing is added and what is beyond is deleted, so that a sync token tells of it.
@@ -37,7 +40,7 @@ for _status in (400, 404, 415):
 @CONTROL.post("/revoke")
 def revoke() -> Response:
     with google().lock:
-        ended = google().grants.end_account(_account().sub, given().get("project"))
+        ended = google().grants.end_account(account_named().sub, given().get("project"))
     return jsonify(ended=ended)
 
 
@@ -48,7 +51,7 @@ def kill() -> Response:
     if (kind := text(body, "tokens", "")) not in kinds:
         abort(400, "tokens is access, refresh or all")
     with google().lock:
-        account = _account().sub if "account" in body else None
+        account = account_named().sub if "account" in body else None
 
         def meant(token: Token) -> bool:
             return account in (None, token.account) and body.get("client") in (None, token.client)
@@ -129,13 +132,14 @@ def change() -> Response:
     body = given()
     with google().lock:
         if isinstance(body.get("contact"), dict):
-            return jsonify(id=_change_contact(_account().contacts, body))
+            return jsonify(id=_change_contact(account_named().contacts, body))
         if isinstance(body.get("event"), dict):
-            return jsonify(id=_change_event(_account(), body))
+            return jsonify(id=_change_event(account_named(), body))
     return abort(400, "name a contact or an event")
 
 
-def _account() -> Account:
+def account_named() -> Account:
+    """That of the body. Aborts with 404."""
     return google().account(given().get("account")) or abort(404, "there is no such account in the sandbox")
 
 
