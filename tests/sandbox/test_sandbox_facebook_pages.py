@@ -81,6 +81,11 @@ def test_business_edges_need_their_permission(facebook: FacebookApp) -> None:
     assert error(facebook.get(f"/{CITRA_BUSINESS}/owned_pages", token))[1] == 200
 
 
+def test_a_portfolio_of_somebody_else_is_not_there(facebook: FacebookApp) -> None:
+    token = facebook.connect("business_management", "pages_show_list")
+    assert error(facebook.get(f"/{CITRA_BUSINESS}/owned_pages", token)) == (400, 100, 33)
+
+
 def test_a_page_token_is_the_same_string_each_time(facebook: FacebookApp) -> None:
     token = facebook.connect()
     assert facebook.page_token(token) == facebook.page_token(token)
@@ -207,6 +212,8 @@ def test_a_permission_counts_for_the_pages_that_it_was_given_for(facebook: Faceb
 
 def test_the_inbox_of_instagram_needs_its_account(facebook: FacebookApp) -> None:
     token = facebook.of_page()
+    facebook.told("permissions", {"account": ANI, "instagram": [ANI_INSTAGRAM]})
+    assert facebook.get(f"/{ANI_PAGE}/conversations", token, platform="instagram").status_code == 200
     facebook.told("permissions", {"account": ANI, "instagram": ["1"]})
     assert error(facebook.get(f"/{ANI_PAGE}/conversations", token, platform="instagram"))[1] == 10
     assert facebook.get(f"/{ANI_PAGE}/conversations", token).status_code == 200
@@ -289,8 +296,10 @@ def test_next_leads_to_the_next_page(facebook: FacebookApp) -> None:
 
 
 def test_the_last_page_has_no_next(facebook: FacebookApp) -> None:
-    paging = facebook.get(f"/{KOPI_PAGE}/feed", facebook.of_page(page=KOPI_PAGE)).json()["paging"]
-    assert paging.keys() == {"cursors"}
+    token = facebook.of_page(page=KOPI_PAGE)
+    for limit in (3, 25):
+        page = facebook.get(f"/{KOPI_PAGE}/feed", token, limit=limit).json()
+        assert (len(page["data"]), page["paging"].keys()) == (3, {"cursors"})
 
 
 def test_before_leads_back(facebook: FacebookApp) -> None:
@@ -395,6 +404,13 @@ def test_answers_hang_beneath_a_comment_and_stand_in_the_stream(facebook: Facebo
     assert len({entry["id"] for entry in stream}) == 60 + 40
     assert {answer["id"] for answer in answers} < {entry["id"] for entry in stream}
     assert [entry["created_time"] for entry in stream] == sorted(entry["created_time"] for entry in stream)
+
+
+def test_comments_go_with_their_post(facebook: FacebookApp) -> None:
+    token = facebook.of_page()
+    facebook.told("records", {"page": ANI_PAGE, "delete": POST})
+    for gone in (f"/{POST}", f"/{POST}/comments", f"/{COMMENT}"):
+        assert error(facebook.get(gone, token)) == (400, 100, 33)
 
 
 def test_an_unknown_field_of_an_edge_is_refused(facebook: FacebookApp) -> None:

@@ -243,6 +243,7 @@ def test_the_proof_of_a_page_call_is_over_the_page_token(facebook: FacebookApp) 
     token = facebook.connect()
     answer = facebook.get(f"/{ANI_PAGE}", token, fields="access_token", **facebook.proof(token))
     page = answer.json()["access_token"]
+    assert error(facebook.get(f"/{ANI_PAGE}/posts", page))[:2] == (400, 100)
     assert error(facebook.get(f"/{ANI_PAGE}/posts", page, **facebook.proof(token)))[:2] == (400, 100)
     assert facebook.get(f"/{ANI_PAGE}/posts", page, **facebook.proof(page)).status_code == 200
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from flask import Response, jsonify, request
 
-from broker.sandbox.facebook.access import Caller, check_impersonation, demand_of_page
+from broker.sandbox.facebook.access import Caller, demand_of_page
 from broker.sandbox.facebook.comments import nested_comments
 from broker.sandbox.facebook.permissions import COMMENTS, ENGAGEMENT, FEED, LEADGEN, SUBSCRIPTIONS, listed
 from broker.sandbox.facebook.reading import edge, fields_of
@@ -41,8 +41,6 @@ def page(found: Caller, page: Page) -> Response:
 def _check_page(found: Caller, page: Page, names: set[str]) -> None:
     if found.user.person not in page.roles:
         raise not_found(page.id)
-    if names & {"access_token", "page_token"}:
-        check_impersonation(found.grant, page)
     demand_of_page(found, page, ENGAGEMENT if names - OF_PERSON else (), by_user=not names - OF_PERSON)
 
 
