@@ -265,3 +265,13 @@ def test_a_system_user_tells_its_business_and_no_address(facebook: FacebookApp) 
     answer = facebook.exchange(dict(parse_qsl(urlsplit(back.headers["Location"]).query))["code"]).json()
     me = facebook.get("/me", answer["access_token"], fields="id,name,email,client_business_id").json()
     assert me.keys() == {"id", "name", "client_business_id"}
+
+
+def test_data_access_of_a_system_user_does_not_end(facebook: FacebookApp) -> None:
+    back = facebook.decide(_configured(facebook, "system_user"), pages=[KOPI_PAGE])
+    token = facebook.exchange(dict(parse_qsl(urlsplit(back.headers["Location"]).query))["code"]).json()["access_token"]
+    page = facebook.page_token(token, KOPI_PAGE)
+    facebook.told("clock", {"advance": 91 * 24 * 3600})
+    assert facebook.get(f"/{KOPI_PAGE}/posts", page).status_code == 200
+    told = facebook.debug(page)
+    assert (told["type"], told["expires_at"], told["data_access_expires_at"]) == ("PAGE", 0, 0)

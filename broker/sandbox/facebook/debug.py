@@ -51,7 +51,7 @@ def _about(token: Token) -> dict[str, Any]:
     if facebook().quirks.get("numeric_ids"):
         app, user = int(app) if str(app).isdigit() else app, int(user)
     grant = facebook().grants.of.get((token.app, token.person))
-    ends = 0 if token.kind == "SYSTEM_USER" or grant is None else int(grant.data_access_ends)
+    ends = 0 if grant is None or facebook().people[token.person].system else int(grant.data_access_ends)
     found: dict[str, Any] = {
         "app_id": app,
         "type": token.kind,
