@@ -200,26 +200,31 @@ class Instagram(Provider):
         return "not_supported" if "not_supported" in outcomes or not outcomes else outcomes[-1]
 
     def _ended(self, line: Line, token: Secret, account_id: str | None) -> Outcome:
+        """Only that the token is refused proves an end there (§3.2): ours, where it was told so just before."""
+        told = False
         try:
             account_id = account_id or self.inspect(line, token).account.id
             self._sent(line, token, f"/{account_id}/subscribed_apps")
             if line.app.options["REMOTE_REVOKE"] == "on":
-                self._sent(line, token, "/me/permissions")
+                told = self._sent(line, token, "/me/permissions")
             self.inspect(line, token)
         except TokenRefused as refusal:
             if self.fate(refusal) not in ("dead", "removed"):
                 raise ProviderUnavailable(f"The provider refused to end it ({refusal}).") from None
-            return "already_gone"
+            return "confirmed" if told else "already_gone"
         return "not_supported"
 
-    def _sent(self, line: Line, token: Secret, path: str) -> None:
+    def _sent(self, line: Line, token: Secret, path: str) -> bool:
         """Best effort: that it is not supported is no reason to keep anything. An outage is one to try again."""
         answer = line.call("DELETE", f"{HOST}{line.endpoints.base}{path}", token=token)
-        failure = None if answer.status == 200 else graph.failure(answer, answer.lenient())
+        if answer.status == 200:
+            return True
+        failure = graph.failure(answer, answer.lenient())
         if isinstance(failure, BrokerError) or (
             isinstance(failure, TokenRefused) and self.fate(failure) in ("dead", "removed")
         ):
             raise failure
+        return False
 
     def owner(self, line: Line, tokens: Sequence[Secret]) -> str | None:
         try:
