@@ -55,6 +55,20 @@ def test_what_came_of_the_mistake_is_ended_there(candidate: Candidate, stage: St
     assert stage.gives_data(app, first)
 
 
+def test_a_dead_connection_comes_back_by_its_own_account_alone(
+    candidate: Candidate, stage: Stage, app: SalesApp
+) -> None:
+    """docs/facts/meta.md H12: the dialog is opened anew, and the account that comes back is compared."""
+    first = stage.connect(app)
+    candidate.dies(stage.fake, candidate.ani)
+    stage.read(app, first)
+    answer = stage.connected(app, connection=first["id"], account=candidate.budi)
+    assert (answer.status_code, answer.json()["code"]) == (409, "wrong_account")
+    assert app.connection(first["id"])["state"] == "reconnect_required"
+    assert stage.connect(app, connection=first["id"])["state"] == "active"
+    assert stage.gives_data(app, first)
+
+
 # --- one account, two tenants --------------------------------------------------------------------------------
 
 

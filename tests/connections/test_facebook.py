@@ -374,3 +374,24 @@ def test_a_checkpoint_keeps_the_token(why: str, app: SalesApp, house: House, fac
     app._token = ""
     house.work()
     assert app.records(connection["id"], PROFILE).status_code == 200
+
+
+def test_a_removal_that_nobody_told_of_is_noticed_within_the_day(
+    app: SalesApp, house: House, facebook: Facebook
+) -> None:
+    """§2.2, H15: neither delivery nor repetition of the callback is promised, hence the daily look."""
+    connection = connect(app)
+    facebook.control("revoke", {"account": ANI})
+    house.clock.advance(days=1)
+    app._token = ""
+    house.work()
+    assert app.connection(connection["id"])["state"] == "revoked"
+
+
+def test_how_long_to_wait_is_said_in_minutes(app: SalesApp, facebook: Facebook) -> None:
+    """§6.2: `estimated_time_to_regain_access`, for an error that comes with HTTP 400."""
+    connection = connect(app)
+    facebook.quirk(rate_limit={"/me": {"code": 80001, "minutes": 7}})
+    answer = app.records(connection["id"], PROFILE)
+    assert answer.status_code == 429
+    assert 400 < int(answer.headers["Retry-After"]) <= 420

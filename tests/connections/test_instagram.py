@@ -291,6 +291,16 @@ def test_a_checkpoint_puts_the_telling_off(app: SalesApp, house: House, instagra
     assert outcome(app, answer) == "not_supported"
 
 
+def test_a_removal_that_nobody_told_of_is_noticed_within_the_day(
+    app: SalesApp, house: House, instagram: Instagram
+) -> None:
+    """§2.2, §2.4, H15: what Instagram sends, and whether it does, is not known (§10)."""
+    connection = connect(app)
+    instagram.control("revoke", {"account": ANI.username})
+    later(app, house, days=1)
+    assert app.connection(connection["id"])["state"] == "revoked"
+
+
 # --- data ----------------------------------------------------------------------------------------------------
 
 
