@@ -177,14 +177,17 @@ def _by_hand() -> dict[str, Any]:
                 "responses": {"303": moved, "400": refused, "413": refused, "502": refused, "503": refused},
             },
         },
-        "/callback/{app_id}": {
-            "get": {
-                "operationId": "callback",
-                "summary": "The provider's answer",
-                "parameters": [{"name": "app_id", "in": "path", "required": True, "schema": {"type": "string"}}],
-                "responses": {"303": moved, "400": refused, "502": refused, "503": refused},
-            }
-        },
+        "/callback/{provider}": {"get": _callback("callback", ("provider",), moved, refused)},
+        "/callback/{provider}/{app_id}": {"get": _callback("own_callback", ("provider", "app_id"), moved, refused)},
+    }
+
+
+def _callback(name: str, path: tuple[str, ...], moved: Mapping[str, Any], refused: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "operationId": name,
+        "summary": "The provider's answer",
+        "parameters": [{"name": part, "in": "path", "required": True, "schema": {"type": "string"}} for part in path],
+        "responses": {"303": moved, "400": refused, "502": refused, "503": refused},
     }
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from broker import apps
 from broker.apps import AppRemoved
 from broker.errors import BrokerError, InvalidRequest
-from broker.models import Connection
+from broker.models import Connection, Orphan
 from broker.secret import Secret
 from tests.connections.insight import holds, logged
 from tests.connections.own import ENVIRON, GOOGLE, NEW_SECRET, OPENID, OWN_SECRET, WAYS, Stage, Way
@@ -485,20 +485,23 @@ def test_without_the_second_step_of_a_removal_an_attempt_ends_all_the_same(stage
     assert app.status(returned["session"]) == "failed"
 
 
-def test_an_app_that_is_removed_during_a_confirmation_leaves_no_live_connection(both: Stage) -> None:
-    """Its token is kept as possibly orphaned: nobody can end it any more (I5)."""
+@pytest.mark.parametrize("at_work", ["/token", "/calendar/v3/users/me/calendarList"])
+def test_an_app_that_is_removed_during_a_confirmation_leaves_no_live_connection(both: Stage, at_work: str) -> None:
+    """While the code is exchanged, or just before the connection is stored. The token is kept as possibly orphaned:
+    nobody can end it any more (I5)."""
     app_id, app, browser = both.own(), both.client(), Browser()
-    returned = browser.come_back(callback(both, app, browser))
+    returned = app.pending("google_calendar", browser=browser)
     broker = both.house.broker
-    both.fake.quirk(delay={"/token": 1.0})
+    both.fake.quirk(delay={at_work: 1.0})
     with ThreadPoolExecutor(1) as thread:
         confirming = thread.submit(app.confirm, returned)
-        _until(lambda: bool(both.fake.requests("/token")))
+        _until(lambda: bool(both.fake.requests(at_work)))
         remove(both, app_id)
         answer = confirming.result()
     assert (answer.status_code, answer.json()["code"]) == (502, "provider_unavailable")
     with broker.database.read() as session:
         assert session.scalars(select(Connection).where(Connection.app_id == app_id)).all() == []
+        assert len(session.scalars(select(Orphan).where(Orphan.app_id == app_id)).all()) == 1
 
 
 @BY_GOOGLE
