@@ -240,11 +240,23 @@ def _look(
     except BrokerError:
         _release(broker, row, lease, sent=False)
         raise
+    over = False
     with broker.database.write() as session:
         if current := _held(session, row, lease):
             _end_lease(current)
             if report:
                 reread(broker, session, current, report)
+            if over := is_over(broker, current):
+                needs_reconnect(session, current)
+    if over:
+        raise _told("dead", None)
+
+
+def is_over(broker: Broker, row: Connection) -> bool:
+    """By the provider's own word about data access, or because a token that renews itself can do so no more. Whether a
+    refresh token is over, only its refusal says."""
+    renews_itself = broker.providers[row.provider].renewed_by == "access_token"
+    return renews_itself and row.expires_at is not None and row.expires_at <= broker.clock()
 
 
 def _plainer(provider: Provider, refusal: TokenRefused, because: TokenRefused | None) -> TokenRefused:
@@ -337,7 +349,7 @@ def _refused(broker: Broker, row: Connection, lease: _Lease, refusal: TokenRefus
     return _told(fate, refusal)
 
 
-def _told(fate: Fate, refusal: TokenRefused) -> BrokerError:
+def _told(fate: Fate, refusal: TokenRefused | None) -> BrokerError:
     if fate == "dead":
         return ReconnectRequired("The provider no longer honours this connection. Send the user to connect again.")
     if fate == "removed":

@@ -36,7 +36,8 @@ def next_look(broker: Broker, row: Connection) -> datetime | None:
     now = broker.clock()
     if broker.providers[row.provider].renewed_by == "access_token":
         daily = now + DAILY - SPREAD + SPREAD * spread(row.id)
-        known = [time for time in (_renewal(broker, row), row.expires_at) if time and time > now]
+        announcement = row.expires_at and row.expires_at - ANNOUNCED
+        known = [time for time in (_renewal(broker, row), announcement, row.expires_at) if time and time > now]
         return min([daily, *known])
     if row.expires_at is None or row.expiring_told == row.expires_at:
         return None
@@ -52,12 +53,12 @@ def tend(broker: Broker, key: str, *, begin_by: float) -> datetime | None:
     try:
         _ask(broker, row, begin_by)
     except BrokerError as error:
-        log.info("tending connection %s: %s", key, error.detail)
+        log.warning("tending connection %s: %s", key, error.detail)
     with broker.database.write() as session:
         current = session.get_one(Connection, key, with_for_update=True)
         if not current.live or current.state not in OPEN:
             return None
-        if _is_over(broker, current):
+        if refresh.is_over(broker, current):
             refresh.needs_reconnect(session, current)
             return None
         _announce(broker, session, current)
@@ -88,13 +89,6 @@ def _renewal(broker: Broker, row: Connection) -> datetime | None:
     if row.obtained_at is None:
         return None
     return broker.providers[row.provider].renewal(row.obtained_at, row.access_expires_at, spread(row.id))
-
-
-def _is_over(broker: Broker, row: Connection) -> bool:
-    """By the provider's own word about data access, or because a token that renews itself can do so no more. Whether a
-    refresh token is over, only its refusal says."""
-    renews_itself = broker.providers[row.provider].renewed_by == "access_token"
-    return renews_itself and row.expires_at is not None and row.expires_at <= broker.clock()
 
 
 def _announce(broker: Broker, session: Session, row: Connection) -> None:

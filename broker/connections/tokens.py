@@ -20,9 +20,9 @@ MARGIN = 225
 SHORTEST, LONGEST = 60, 86_400
 """Bounds on a stated lifetime, in seconds: at most one refresh a minute, whatever is stated (REL-49)."""
 SHORTEST_LASTING = 3600
-"""The same for a token that renews itself: whoever says less still honours it for a while, or refuses it. Not said, or
-nothing at all, is the provider's usual lifetime, and no more than that is believed: a token that lives for less than it
-says would be renewed too late."""
+"""Seconds that a token which renews itself must be said to live to be believed. Less, or nothing, counts as the
+provider's usual lifetime: the daily look finds a token that is dead. Nor is more than the usual one believed: a token
+that lives for less than it says would be renewed too late."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Freshness:
 
 
 def freshness(provider: Provider, issued: datetime, expires_in: int | None) -> Freshness:
-    """Reckoned from our own clock at the answer; an unknown lifetime counts as the shortest (F6), or as the provider's
-    usual one where the token renews itself: such a one is fresh to its end, for it is renewed by a duty."""
+    """By our own clock; an unknown lifetime counts as the shortest (F6), or as the provider's usual one where
+    the token renews itself. Such a one is fresh to its end, for it is renewed by a duty."""
     if provider.renewed_by == "access_token":
-        stated = max(expires_in or provider.usual_lifetime, SHORTEST_LASTING)
+        stated = expires_in if expires_in and expires_in >= SHORTEST_LASTING else provider.usual_lifetime
         lasting = timedelta(seconds=min(stated, provider.usual_lifetime))
         return Freshness(issued + lasting, issued + lasting)
     lifetime = min(max(expires_in or 0, SHORTEST), LONGEST)
