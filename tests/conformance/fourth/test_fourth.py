@@ -30,6 +30,7 @@ from tests.conformance.test_callback import *  # noqa: F403
 from tests.conformance.test_confirm import *  # noqa: F403
 from tests.conformance.test_ending import *  # noqa: F403
 from tests.conformance.test_life import *  # noqa: F403
+from tests.conformance.test_own_app import *  # noqa: F403
 from tests.conformance.test_scopes import *  # noqa: F403
 from tests.house import Clock, Google
 
