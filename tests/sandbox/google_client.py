@@ -85,6 +85,15 @@ class Client:
         headers = {"Authorization": f"Bearer {access_token}"}
         return self.http.get(f"{self.url}{path}", params=query, headers=headers, timeout=30)
 
+    def post(self, path: str, access_token: str, body: Any) -> requests.Response:
+        headers = {"Authorization": f"Bearer {access_token}"}
+        return self.http.post(f"{self.url}{path}", json=body, headers=headers, timeout=30)
+
+    def token_for(self, *names: str, account: str = ANI) -> str:
+        """An access token with these scopes, named by what stands after the common prefix."""
+        scopes = [name if "://" in name else AUTH + name for name in names]
+        return self.connect("openid", *scopes, account=account)["access_token"]
+
     def people(self, access_token: str, **query: Any) -> requests.Response:
         return self.get("/v1/people/me/connections", access_token, **{"personFields": "names,metadata", **query})
 

@@ -5,6 +5,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from broker.sandbox.google.consent_texts import TEXTS
+from broker.sandbox.google.scope_texts import MEANINGS
 from tests.sandbox.google_client import ANI, BUDI, CONTACTS, EMAIL, EVENTS, REDIRECT, Client
 
 PATH = "/o/oauth2/v2/auth"
@@ -21,6 +23,27 @@ def test_the_page_says_that_it_is_not_google_and_works_without_script(google: Cl
     assert "Sandbox: this is not Google" in page
     assert "<script" not in page
     assert 'name="viewport"' in page
+
+
+@pytest.mark.parametrize(
+    ("language", "told", "scope"),
+    [
+        ("id", "ini bukan Google", "Melihat dan mengunduh kontak Anda"),
+        ("en", "this is not Google", "See and download your contacts"),
+    ],
+)
+def test_the_page_speaks_the_language_of_the_browser(google: Client, language: str, told: str, scope: str) -> None:
+    answer = google.http.get(google.url + PATH, params=google.request(), headers={"Accept-Language": language})
+    assert f'<html lang="{language}">' in answer.text
+    assert told in answer.text
+    assert scope in answer.text
+    wrong = google.http.get(google.url + PATH, headers={"Accept-Language": language})
+    assert (wrong.status_code, told in wrong.text) == (400, True)
+
+
+def test_each_text_is_there_in_both_languages() -> None:
+    assert TEXTS["en"].keys() == TEXTS["id"].keys()
+    assert all(english and indonesian and english != indonesian for english, indonesian in MEANINGS.values())
 
 
 def test_the_page_lets_the_form_redirect_to_the_client(google: Client) -> None:

@@ -3,12 +3,14 @@
 Only a decision goes back to the client. Sections are of docs/facts/google.md.
 """
 
+from functools import partial
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request
 from werkzeug.datastructures import CombinedMultiDict
 
 from broker.sandbox.google.authorize import ShownHere, authorization_request
+from broker.sandbox.google.consent_texts import TEXTS
 from broker.sandbox.google.endpoints import spelt
 from broker.sandbox.google.grants import AuthorizationRequest, Code
 from broker.sandbox.google.id_tokens import ISSUER
@@ -25,7 +27,13 @@ OFFERED = 8
 
 @PAGES.errorhandler(ShownHere)
 def _shown(error: ShownHere) -> Response:
-    return _page(render_template("google_error.html", error=error), error.status)
+    language, t = _language()
+    return _page(render_template("google_error.html", error=error, lang=language, t=t), error.status)
+
+
+def _language() -> tuple[str, dict[str, str]]:
+    language = request.accept_languages.best_match(TEXTS) or "en"
+    return language, TEXTS[language]
 
 
 def _page(html: str, status: int = 200) -> Response:
@@ -36,6 +44,7 @@ def _page(html: str, status: int = 200) -> Response:
     )
     response.headers["Cache-Control"] = "no-store"
     response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Vary"] = "Accept-Language"
     return response
 
 
@@ -52,14 +61,17 @@ def choose() -> Response:
             return _without_asking(asked, chosen)
         offered = _offered(chosen)
         covered = [account.sub for account in offered if google().grants.covered(asked, account.sub)]
+    language, t = _language()
     html = render_template(
         "google_consent.html",
         asked=asked,
         accounts=offered,
         chosen=chosen,
         covered=covered,
-        meaning=meaning,
+        meaning=partial(meaning, language=language),
         fixed=sorted(asked.scopes - set(asked.choices)),
+        lang=language,
+        t=t,
         action=f"{request.path}?{request.query_string.decode()}",
     )
     return _page(html)

@@ -7,6 +7,8 @@ from typing import Any
 Mask = dict[str, Any]
 """Names that are kept, each with the mask of what is kept below; an empty one keeps all."""
 
+DEEPEST = 50
+"""Brackets of a mask."""
 PIECES = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[*,/.()]")
 
 
@@ -17,7 +19,7 @@ class BadMask(ValueError):
 def parsed(text: str, known: Names[str]) -> Mask:
     """Raises `BadMask`."""
     pieces = PIECES.findall(text)
-    if "".join(pieces) != re.sub(r"\s", "", text) or not pieces:
+    if "".join(pieces) != re.sub(r"\s", "", text) or not pieces or pieces.count("(") > DEEPEST:
         raise BadMask(text)
     mask = _members(pieces, known)
     if pieces:

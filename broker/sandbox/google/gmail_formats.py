@@ -64,7 +64,8 @@ def _part(place: int, kind: str, text: str) -> Record:
 
 
 def _raw(message: Record) -> bytes:
-    lines = [f"{one['name']}: {one['value']}" for one in headers(message) if _name(one) and "value" in one]
+    whole = [one for one in headers(message) if isinstance(one, dict) and one.keys() >= {"name", "value"}]
+    lines = [f"{one['name']}: {one['value']}" for one in whole]
     return "\r\n".join([*lines, "", message["text"]]).encode()
 
 

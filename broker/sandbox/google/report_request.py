@@ -89,13 +89,13 @@ def _list(body: Body, name: str) -> list[Body]:
 
 
 def _names(body: Body, kind: str, known: frozenset[str], most: int) -> tuple[str, ...]:
-    names = [one.get("name") for one in _list(body, kind)]
+    names = [str(one.get("name")) for one in _list(body, kind)]
     for name in names:
         if name not in known:
             raise invalid_argument(f"Field {name} is not a valid {kind.removesuffix('s')}.")
     if len(names) > most or len(set(names)) < len(names):
         raise invalid_argument(f"Requests hold at most {most} {kind}, each once.")
-    return tuple(str(name) for name in names)
+    return tuple(names)
 
 
 def _spans(body: Body, today: date) -> tuple[Span, ...]:
@@ -106,22 +106,22 @@ def _spans(body: Body, today: date) -> tuple[Span, ...]:
 
 
 def _span(given: Body, place: int, today: date) -> Span:
-    first, last = (_day(given.get(name), today) for name in ("startDate", "endDate"))
+    first, last = (_day(str(given.get(name)), today) for name in ("startDate", "endDate"))
     if first > last:
         raise invalid_argument(f"The start date {first} is after the end date {last}.")
     return Span(str(given.get("name") or f"date_range_{place}"), first, last, today)
 
 
-def _day(text: object, today: date) -> date:
+def _day(text: str, today: date) -> date:
     """`YYYY-MM-DD`, `NdaysAgo`, `yesterday` or `today`."""
     said = {"today": today, "yesterday": today - timedelta(days=1)}
     if text in said:
-        return said[str(text)]
-    if match := re.fullmatch(r"([0-9]{1,5})daysAgo", str(text)):
+        return said[text]
+    if match := re.fullmatch(r"([0-9]{1,5})daysAgo", text, re.ASCII):
         return today - timedelta(days=int(match[1]))
     try:
-        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", str(text)):
-            return date.fromisoformat(str(text))
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text, re.ASCII):
+            return date.fromisoformat(text)
     except ValueError:
         pass
     raise invalid_argument(f"Invalid date: {text}")
@@ -129,10 +129,10 @@ def _day(text: object, today: date) -> date:
 
 def _order(one: Body, asked: set[str]) -> tuple[str, bool]:
     by = one.get("dimension") or one.get("metric")
-    name = (by.get("dimensionName") or by.get("metricName")) if isinstance(by, dict) else None
+    name = str(by.get("dimensionName") or by.get("metricName")) if isinstance(by, dict) else ""
     if name not in asked:
         raise invalid_argument(f"Invalid orderBy: {name} is not in the request.")
-    return str(name), one.get("desc") is True
+    return name, one.get("desc") is True
 
 
 def _number(body: Body, name: str, otherwise: int, *, least: int) -> int:

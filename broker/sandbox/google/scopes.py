@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from broker.sandbox.google.scope_texts import MEANINGS
+
 AUTH = "https://www.googleapis.com/auth/"
 ALIASES = {"email": f"{AUTH}userinfo.email", "profile": f"{AUTH}userinfo.profile"}
 SHORT = {full: short for short, full in ALIASES.items()}
@@ -9,26 +11,6 @@ EMAIL, PROFILE = ALIASES["email"], ALIASES["profile"]
 SIGN_IN = frozenset({"openid", EMAIL, PROFILE})
 MAIL = "https://mail.google.com/"
 """The one scope of an API here that is named otherwise."""
-
-MEANINGS = {
-    "openid": "Know who you are on Google",
-    "userinfo.email": "See your email address",
-    "userinfo.profile": "See your name and picture",
-    "contacts": "See, edit and delete your contacts",
-    "contacts.readonly": "See and download your contacts",
-    "contacts.other.readonly": "See the people you exchanged mail with",
-    "directory.readonly": "See your organization's directory",
-    "calendar": "See, edit and delete all your calendars",
-    "calendar.readonly": "See all your calendars",
-    "calendar.events": "See and edit events on all your calendars",
-    "calendar.events.readonly": "See events on all your calendars",
-    "calendar.events.freebusy": "See when you are free or busy",
-    "calendar.calendarlist.readonly": "See the list of your calendars",
-    "gmail.metadata": "See the headers of your mail, not its text",
-    "spreadsheets.readonly": "See all your spreadsheets",
-    "analytics.readonly": "See your Google Analytics data",
-    "business.manage": "See and edit your Business Profile",
-}
 
 
 def auth(*names: str) -> frozenset[str]:
@@ -52,7 +34,7 @@ def foreign(scopes: Iterable[str]) -> list[str]:
     return sorted(s for s in scopes if s not in SIGN_IN and not s.startswith((AUTH, "https://mail.google.com/")))
 
 
-def meaning(scope: str) -> str:
+def meaning(scope: str, language: str = "en") -> str:
     """What a scope opens, for people."""
     short = scope.removeprefix(AUTH)
-    return MEANINGS.get(short, short)
+    return MEANINGS.get(short, (short, short))[language == "id"]
