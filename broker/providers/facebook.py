@@ -22,8 +22,8 @@ from broker.errors import ProviderUnavailable
 from broker.operations import Catalog, Operation, load
 from broker.providers import graph
 from broker.providers.base import Account, AuthorizationHints, Ending, Fate, Outcome, Provider, Report, Usage, Verdict
+from broker.providers.data.facebook import PUBLIC, RESOURCES
 from broker.providers.line import Line, with_query
-from broker.providers.resource import Values
 from broker.secret import Secret
 from broker.upstream import Answer, TokenAnswer, TokenRefused
 
@@ -31,8 +31,6 @@ log = logging.getLogger("broker.providers")
 
 HOST = "https://graph.facebook.com"
 INVALID = 190
-PUBLIC = "public_profile"
-"""It cannot be declined, nor taken back alone (§1.10)."""
 OF_PAGES = frozenset({"leads_retrieval", "read_insights"})
 """Permissions beside `pages_*` whose target ids are Pages (§1.8)."""
 WINDOW = (0.66, 0.83)
@@ -43,64 +41,6 @@ CALLBACK_TAIL = "#_=_"
 
 def bearer(members: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"token_type": "bearer", **members}
-
-
-class Profile(graph.Node):
-    """The person (§4.1). An address may be missing though it was granted (H7), and is never a verified one."""
-
-    name = "profile"
-    operation = "facebook.me.get"
-    identity = "id"
-    of_account = True
-    fields = {**dict.fromkeys(("name", "first_name", "last_name", "picture"), (PUBLIC,)), "email": ("email",)}
-    titles = {
-        "name": {"en": "your name", "id": "nama Anda"},
-        "first_name": {"en": "given name", "id": "nama depan"},
-        "last_name": {"en": "family name", "id": "nama belakang"},
-        "picture": {"en": "your picture", "id": "foto Anda"},
-        "email": {"en": "email address", "id": "alamat email"},
-    }
-
-
-class Pages(graph.Edge):
-    """The Pages that the user manages: what may be chosen as an asset (§1.6, H1, H2)."""
-
-    name = "pages"
-    operation = "facebook.me.accounts.list"
-    fields = dict.fromkeys(("name", "category"), ("pages_show_list",))
-    titles = {
-        "name": {"en": "names of your Pages", "id": "nama Halaman Anda"},
-        "category": {"en": "their categories", "id": "kategorinya"},
-    }
-
-    def target(self, asset: str | None) -> Values:  # noqa: ARG002
-        return {}
-
-    def as_asset(self, raw: Mapping[str, Any]) -> tuple[str, str] | None:
-        found, name = super().as_asset(raw), raw.get("name")
-        return (found[0], name[:200] if isinstance(name, str) and name else found[0]) if found else None
-
-
-class Posts(graph.Edge):
-    """What a Page has published itself (§4.1)."""
-
-    name = "posts"
-    operation = "facebook.page.posts.list"
-    asset_kind = "page"
-    fields = dict.fromkeys(
-        ("message", "created_time", "updated_time", "permalink_url", "full_picture"),
-        ("pages_read_engagement pages_show_list",),
-    )
-    titles = {
-        "message": {"en": "text of the Page's posts", "id": "teks kiriman Halaman"},
-        "created_time": {"en": "when it was posted", "id": "waktu kirim"},
-        "updated_time": {"en": "last change", "id": "perubahan terakhir"},
-        "permalink_url": {"en": "its address", "id": "alamatnya"},
-        "full_picture": {"en": "its picture", "id": "gambarnya"},
-    }
-
-    def target(self, asset: str | None) -> Values:
-        return {"page": asset} if asset else {}
 
 
 class Facebook(Provider):
@@ -122,7 +62,7 @@ class Facebook(Provider):
     settings_url = "https://www.facebook.com/settings/?tab=business_tools"
     settings_path = "Facebook > Settings > Business integrations"
     hooks = ("deauthorize", "deletion", "webhook")
-    resources = {resource.name: resource for resource in (Profile(), Pages(), Posts())}
+    resources = RESOURCES
 
     def __init__(self) -> None:
         self.departure = bearer

@@ -19,27 +19,17 @@ from broker.errors import BrokerError, ProviderUnavailable
 from broker.operations import Catalog, Operation, load
 from broker.providers import graph
 from broker.providers.base import Account, AuthorizationHints, Ending, Fate, Outcome, Provider, Report, Usage, Verdict
+from broker.providers.data.instagram import BASIC, RESOURCES
 from broker.providers.line import Line
-from broker.providers.resource import Values
 from broker.secret import Secret
 from broker.upstream import Answer, TokenAnswer, TokenRefused
 
 HOST = "https://graph.instagram.com"
-BASIC = "instagram_business_basic"
 TAILS = ("#_", "%23_")
 YOUNGEST = timedelta(hours=25)
 """A younger token is not renewed: at least 24 hours, and a margin for clocks (§3.1)."""
 WINDOW = (0.5, 0.83)
 """Renewed between these parts of a token's life: from day 30 to day 50 of 60."""
-TITLES = {
-    "user_id": {"en": "your account's id", "id": "id akun Anda"},
-    "username": {"en": "your user name", "id": "nama pengguna Anda"},
-    "name": {"en": "your name", "id": "nama Anda"},
-    "profile_picture_url": {"en": "your picture", "id": "foto Anda"},
-    "account_type": {"en": "what kind of account it is", "id": "jenis akun Anda"},
-    "followers_count": {"en": "how many follow you", "id": "jumlah pengikut Anda"},
-    "media_count": {"en": "how many posts you have", "id": "jumlah kiriman Anda"},
-}
 
 
 def flat(members: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -63,39 +53,6 @@ def _scope(permissions: object) -> dict[str, str]:
     return {"scope": " ".join(name.strip() for name in permissions)}
 
 
-class Profile(graph.Node):
-    """The professional account itself (§3.1)."""
-
-    name = "profile"
-    operation = "instagram.me.get"
-    identity = "user_id"
-    of_account = True
-    fields = dict.fromkeys(TITLES, (BASIC,))
-    titles = TITLES
-
-
-class Media(graph.Edge):
-    """The account's posts, newest first (§4.3)."""
-
-    name = "media"
-    operation = "instagram.me.media.list"
-    fields = dict.fromkeys(
-        ("caption", "media_type", "media_url", "permalink", "timestamp", "like_count", "comments_count"), (BASIC,)
-    )
-    titles = {
-        "caption": {"en": "text of your posts", "id": "teks kiriman Anda"},
-        "media_type": {"en": "whether a post is a picture or a video", "id": "apakah kiriman berupa foto atau video"},
-        "media_url": {"en": "the picture or video", "id": "foto atau videonya"},
-        "permalink": {"en": "its address", "id": "alamatnya"},
-        "timestamp": {"en": "when it was posted", "id": "waktu kirim"},
-        "like_count": {"en": "number of likes", "id": "jumlah suka"},
-        "comments_count": {"en": "number of comments", "id": "jumlah komentar"},
-    }
-
-    def target(self, asset: str | None) -> Values:  # noqa: ARG002
-        return {}
-
-
 class Instagram(Provider):
     kind = name = "instagram"
     title = "Instagram"
@@ -115,7 +72,7 @@ class Instagram(Provider):
     settings_url = "https://www.instagram.com/accounts/manage_access/"
     settings_path = "Instagram > Settings > Website permissions > Apps and websites"
     hooks = ("deauthorize", "deletion", "webhook")
-    resources = {resource.name: resource for resource in (Profile(), Media())}
+    resources = RESOURCES
 
     def __init__(self) -> None:
         self.departure = flat

@@ -17,7 +17,8 @@ from sqlalchemy import select
 from broker.connections import tend
 from broker.contract import Connector, Reads
 from broker.models import AuditEntry
-from broker.providers.instagram import BASIC, PROVIDER, Media
+from broker.providers.data.instagram import BASIC, Media
+from broker.providers.instagram import PROVIDER
 from broker.providers.resource import Resource
 from tests.connections.life import ACCOUNTS, Life
 from tests.house import House

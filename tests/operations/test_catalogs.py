@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -121,6 +122,23 @@ def asset(resource: Resource) -> str | None:
     return (resource.default_asset or "104820017650001") if resource.asset_kind else None
 
 
+PARENTS = {
+    "facebook-comments": "12_34",
+    "facebook-leads": "33",
+    "facebook-messages": "t_100001000",
+    "instagram-comments": "179",
+    "instagram-messages": "aWdf0000000000X1",
+}
+"""Ids below which a resource may read."""
+
+
+def somewhere(provider: Provider, resource: Resource, place: Place | None) -> Place | None:
+    """The place, below a parent where the resource needs one."""
+    if resource.parent is None:
+        return place
+    return replace(place or Place(), within=PARENTS[f"{provider.name}-{resource.name}"])
+
+
 each_resource = pytest.mark.parametrize(
     ("provider", "resource"),
     resources(),
@@ -155,8 +173,28 @@ def test_each_resource_calls_its_operation_with_parameters_that_it_admits(
     provider: Provider, resource: Resource, place: Place | None
 ):
     operation = provider.operation(resource.operation, endpoints(provider))
+    place = somewhere(provider, resource, place)
     for limit in (1, 1000):
         assert operation.url(resource.parameters(sorted(resource.fields), asset(resource), place, limit))
+
+
+@each_resource
+def test_a_resource_that_hangs_below_another_is_read_below_the_one_it_is_told(provider: Provider, resource: Resource):
+    if resource.parent is None:
+        return
+    operation = provider.operation(resource.operation, endpoints(provider))
+    above = provider.resources[resource.parent]
+    assert not operation.below or above.operation in operation.below.values()
+    assert above.asset_kind == resource.asset_kind
+    place = somewhere(provider, resource, None)
+    assert place
+    assert place.within
+    assert place.within in operation.url(resource.parameters((), asset(resource), place, 10))
+    seen = provider.operation(above.operation, endpoints(provider))
+    listed = seen.wanted(above.parameters(resource.parent_fields, asset(above), Place(), 10))
+    opened = frozenset(scopes.needed(resource.fields, resource.fields))
+    always = provider.normalised(frozenset(provider.identity_scopes))
+    assert all(scopes.opens(values, opened | always) for values in listed)
 
 
 @each_resource
