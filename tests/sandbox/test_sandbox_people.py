@@ -283,6 +283,18 @@ def test_other_contacts_give_few_fields(google: Client, query: dict[str, Any], s
     assert google.get("/v1/otherContacts", token, **query).status_code == status
 
 
+def test_other_contacts_with_their_profiles_give_more(google: Client) -> None:
+    """Rule P6: the wider fields come from the source that opens them."""
+    token = google.connect("openid", f"{AUTH}contacts.other.readonly")["access_token"]
+    contact, profile, other = (f"READ_SOURCE_TYPE_{name}" for name in ("CONTACT", "PROFILE", "OTHER_CONTACT"))
+    both = {"readMask": "names,organizations", "sources": [contact, profile]}
+    people = google.get("/v1/otherContacts", token, **both).json()["otherContacts"]
+    found = [person["organizations"][0] for person in people if "organizations" in person]
+    assert {value["metadata"]["source"]["type"] for value in found} == {"PROFILE"}
+    refused = google.get("/v1/otherContacts", token, readMask="names", sources=[contact, other])
+    assert refused.status_code == 400
+
+
 def test_other_contacts_are_read_in_pages_and_by_sync_token(google: Client) -> None:
     token = google.connect("openid", f"{AUTH}contacts.other.readonly")["access_token"]
     page = google.get("/v1/otherContacts", token, readMask="names", requestSyncToken="true").json()

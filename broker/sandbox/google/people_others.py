@@ -29,8 +29,8 @@ def other_contacts() -> Response:
     """otherContacts.list."""
     access = bearer(SERVICE, f"{METHODS}.ListOtherContacts", OTHER_CONTACTS)
     asked = set(request.args.getlist("sources")) or {CONTACT}
-    if asked == {PROFILE}:
-        raise invalid_argument("READ_SOURCE_TYPE_PROFILE needs READ_SOURCE_TYPE_CONTACT beside it.")
+    if asked not in ({CONTACT}, {CONTACT, PROFILE}):
+        raise invalid_argument("sources is READ_SOURCE_TYPE_CONTACT, alone or with READ_SOURCE_TYPE_PROFILE.")
     fields, types = mask("readMask", FIELDS if PROFILE in asked else FIELDS_OF_OTHERS), source_types(CONTACT)
     with google().lock:
         others = google().accounts[access.account].other_contacts

@@ -69,16 +69,20 @@ def _add_foreign_values(found: Record, number: int) -> None:
 
 
 def other_person(number: int) -> Record:
-    """Somebody whom the user wrote to, and of whom little is known (rule P6)."""
+    """Somebody whom the user wrote to, and of whom little is known (rule P6). Each tenth has a public profile."""
     given, of = GIVEN[number % len(GIVEN)], f"{number:x}"
     name = {"displayName": given, "givenName": given}
     email = {"value": f"{given}.{number}@letters.example".lower()}
-    return {
+    found: Record = {
         "resourceName": f"otherContacts/c{number}",
         "metadata": _metadata("OTHER_CONTACT", of),
         "names": [sourced(name, "OTHER_CONTACT", of, primary=True)],
         "emailAddresses": [sourced(email, "OTHER_CONTACT", of, primary=True)],
     }
+    if number % 10 == 0:
+        profile = sourced({"name": COMPANIES[number % len(COMPANIES)]}, "PROFILE", f"1{number:020}")
+        found["organizations"] = [profile]
+    return found
 
 
 def own_profile(sub: str, email: str, given: str, family: str) -> Record:
