@@ -155,6 +155,8 @@ def _step(broker: Broker, reading: Reading) -> tuple[Place, Listing]:
             pauses.heed(broker, token.standing.connection, decision.provider.usage(answer))
             return place, _following(decision, call, place, _listing(call.resource, answer, call.place))
         verdict = _judged(decision.provider, answer)
+        if verdict.kind == "gone" and call.resource.forgets_with_404 and call.place.changes:
+            verdict = Verdict("place_lost")
         if verdict.kind == "token" and refused is None:
             refused, because = token.version, verdict.refusal
             derived.forget(broker, token)
@@ -232,6 +234,7 @@ def _following(decision: Decision, call: _Call, place: Place, listing: Listing) 
         items = [_told(raw, decision.resource, call.place.within) for raw in listing.items]
         return _ended(decision, after, replace(listing, items=items))
     after = replace(found, fields=place.fields, limit=place.limit, began=place.began, newest=newest)
+    listing = replace(listing, items=[_of_asset(raw, decision) for raw in listing.items])
     if listing.has_more:
         return replace(listing, next=after)
     return replace(listing, next=_resumed(decision, after))
@@ -250,6 +253,14 @@ def _resumed(decision: Decision, after: Place) -> Place | None:
 
 def _told(raw: Mapping[str, Any], resource: Resource, parent: str | None) -> Mapping[str, Any]:
     return {**raw, resource.below: parent} if resource.below else raw
+
+
+def _of_asset(raw: Mapping[str, Any], decision: Decision) -> Mapping[str, Any]:
+    """The id with the asset's in front, where it would not tell records apart otherwise."""
+    resource = decision.resource
+    if not resource.ids_are_of_asset or not is_identified(raw, resource):
+        return raw
+    return {**raw, resource.identity: f"{decision.asset}/{raw[resource.identity]}"}
 
 
 def _called(

@@ -4,8 +4,9 @@
     pip install google-api-python-client==2.202.0
     scripts/compile_operations.py people.v1 calendar.v3
 
-Writes broker/providers/catalog/<api>.json. Left out, and so denied: methods that list no scope, media upload and
-download, parameters that every method has (they carry credentials, formats and callbacks) and deprecated ones.
+Writes broker/providers/catalog/<api>.json; without a name, anew each table that is there. Left out, and so denied:
+methods that list no scope, unless `SCOPES_BY_HAND` has it, media upload and download, parameters that every method has
+(they carry credentials, formats and callbacks) and deprecated ones.
 """
 
 import argparse
@@ -21,6 +22,9 @@ from urllib.parse import urlsplit
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "broker" / "providers" / "catalog"
 PACKAGE = "google-api-python-client"
+MANAGE = "https://www.googleapis.com/auth/business.manage"
+SCOPES_BY_HAND = {"businessprofileperformance": MANAGE, "mybusinessbusinessinformation": MANAGE}
+"""What opens the methods of documents that list no scopes (§4.5). It opens writing, too: only GET is taken over."""
 
 
 def methods(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -29,6 +33,12 @@ def methods(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, dict[
         yield prefix + name, method
     for name, resource in node.get("resources", {}).items():
         yield from methods(resource, f"{prefix}{name}.")
+
+
+def scopes_of(api: str, method: dict[str, Any]) -> list[str]:
+    """Any one of these opens the method; none: nothing does."""
+    by_hand = [SCOPES_BY_HAND[api]] if api in SCOPES_BY_HAND and method["httpMethod"] == "GET" else []
+    return sorted(method.get("scopes", by_hand))
 
 
 def parameter(given: dict[str, Any]) -> dict[str, Any]:
@@ -53,8 +63,9 @@ def compiled(document: dict[str, Any], source: str) -> dict[str, Any]:
     """
     root = urlsplit(document["rootUrl"])
     base = root.path + document["servicePath"]
-    listed = {name: method for name, method in sorted(methods(document)) if method.get("scopes")}
-    sets = sorted({tuple(sorted(method["scopes"])) for method in listed.values()})
+    found = {name: (method, scopes_of(document["name"], method)) for name, method in sorted(methods(document))}
+    listed = {name: (method, opening) for name, (method, opening) in found.items() if opening}
+    sets = sorted({tuple(opening) for _, opening in listed.values()})
     scopes = sorted({scope for members in sets for scope in members})
     return {
         "api": document["name"],
@@ -65,7 +76,7 @@ def compiled(document: dict[str, Any], source: str) -> dict[str, Any]:
         "scopes": scopes,
         "sets": [[scopes.index(scope) for scope in members] for members in sets],
         "methods": {
-            name: entry(base, method, sets.index(tuple(sorted(method["scopes"])))) for name, method in listed.items()
+            name: entry(base, method, sets.index(tuple(opening))) for name, (method, opening) in listed.items()
         },
     }
 
@@ -82,10 +93,10 @@ def entry(base: str, method: dict[str, Any], number: int) -> dict[str, Any]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("api", nargs="+", help="name.version of a discovery document, like people.v1")
+    parser.add_argument("api", nargs="*", help="name.version of a discovery document, like people.v1")
     documents, source = files("googleapiclient.discovery_cache").joinpath("documents"), f"{PACKAGE} {version(PACKAGE)}"
     FOLDER.mkdir(exist_ok=True)
-    for api in parser.parse_args().api:
+    for api in parser.parse_args().api or sorted(path.stem for path in FOLDER.glob("*.v*.json")):
         table = compiled(json.loads(documents.joinpath(f"{api}.json").read_text()), source)
         (FOLDER / f"{api}.json").write_text(json.dumps(table, indent=1) + "\n")
         print(f"{api}: {len(table['methods'])} methods, {len(table['sets'])} scope sets, revision {table['revision']}")

@@ -77,6 +77,10 @@ class Resource:
     """The member in which a record is told the id of its parent; it is passed on whatever the fields."""
     resumes_by_time = False
     """A later reading goes on from the time at which an earlier one began, given in `Place.changes`."""
+    forgets_with_404 = False
+    """Asked for what changed since a place that it has forgotten, the provider answers 404."""
+    ids_are_of_asset = False
+    """Its ids tell records apart below one asset only: they are passed on with the asset's in front."""
 
     @property
     def operations(self) -> tuple[str, ...]:
