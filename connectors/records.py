@@ -1,5 +1,7 @@
 """The sales-app record types: their JSON Schemas, and how a text field is read from what a provider may send."""
 
+import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -101,6 +103,7 @@ MESSAGE = schema(
         "subject": TEXT,
         "text": TEXT,
         "labels": {"type": "array", "items": TEXT},
+        "message_id": TEXT,
         "sent_at": TEXT,
     },
 )
@@ -124,6 +127,7 @@ METRIC = schema(
     {
         "name": TEXT,
         "value": {"type": "number"},
+        "restricted": YES_OR_NO,
         "unit": TEXT,
         "period": TEXT,
         "date": TEXT,
@@ -131,7 +135,8 @@ METRIC = schema(
     },
 )
 """One figure. `period`: over how long it was counted (`day`, `week`, …); `date`: the day on which that ended, or the
-moment where the provider tells it."""
+moment where the provider tells it. `restricted`: the provider hides the value from the user, whose role does not show
+it."""
 EVENT = schema(
     "event",
     {
@@ -199,6 +204,15 @@ def number(source: Any, *path: str) -> int | None:  # noqa: ANN401
     for step in path:
         source = source.get(step) if isinstance(source, Mapping) else None
     return source if isinstance(source, int) and not isinstance(source, bool) and source >= 0 else None
+
+
+def figure(value: Any) -> int | float | None:  # noqa: ANN401
+    """A number, also one that comes as a text; None for what is none, or has no end."""
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,30}(\.[0-9]{1,30})?", value):
+        return float(value) if "." in value else int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if isinstance(value, int) or math.isfinite(value) else None
 
 
 def entries(source: Any) -> list[Mapping[str, Any]]:  # noqa: ANN401
