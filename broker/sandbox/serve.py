@@ -168,12 +168,15 @@ class _Handler(WSGIRequestHandler):
         except ConnectionResetError:
             self._reset()
             return
+        whole = b"".join(body)
         self.send_response(int(status[:3]), status[4:])
         for name, value in headers.items():
             self.send_header(name, value)
+        if "Content-Length" not in headers:
+            self.send_header("Content-Length", str(len(whole)))
         self.end_headers()
         if self.command != "HEAD":
-            self._send(b"".join(body), **orders)
+            self._send(whole, **orders)
         self.wfile.flush()
 
     def _send(self, body: bytes, *, pace: float = 0.0, cut: bool = False) -> None:

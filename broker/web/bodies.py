@@ -97,7 +97,8 @@ class AuditQuery(ListQuery):
 class RecordsQuery(Query):
     asset: AssetId | None = None
     cursor: Annotated[str, StringConstraints(min_length=1, max_length=16_384)] | None = None
-    limit: int = 100
+    limit: int | None = None
+    """100 where it is not said; as NDJSON, as many as there may be on a page."""
 
 
 class RevokeQuery(Query):

@@ -2,9 +2,10 @@
 
 import json
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from broker import scopes
 from broker.clients import ALL, Caller
@@ -27,10 +28,14 @@ from broker.providers.base import Provider
 from broker.records import read_page
 from broker.web import answers, bodies
 from broker.web.callers import the_broker
-from broker.web.guarded import Guarded
+from broker.web.guarded import NDJSON, Guarded, Stream
 from broker.web.routes import route
 
 reading = Blueprint("reading", __name__)
+
+JSON = "application/json"
+USUAL_PAGE, LONGEST_PAGE = 100, 1000
+"""Records."""
 
 
 @route(
@@ -54,10 +59,15 @@ reading = Blueprint("reading", __name__)
     ),
 )
 def read_records(client: Caller, connection_id: str, connector: str, asked: bodies.RecordsQuery) -> Response:
-    """One page of a connector's records, cut to what the user granted to it."""
+    """One page of a connector's records, cut to what the user granted to it; as NDJSON, all pages of the reading."""
     broker = the_broker()
-    given = asked.model_dump() | {"limit": bodies.bounded(asked.limit, 1000)}
-    page = read_page(broker, client, connection_id, connector, **given)
+    streamed = request.accept_mimetypes.best_match((JSON, NDJSON)) == NDJSON
+    usual = LONGEST_PAGE if streamed else USUAL_PAGE
+    limit = bodies.bounded(usual if asked.limit is None else asked.limit, LONGEST_PAGE)
+    read = partial(read_page, broker, client, connection_id, connector, asset=asked.asset, limit=limit)
+    page = read(cursor=asked.cursor)
+    if streamed:
+        return Stream(broker, page, asked.cursor, lambda cursor: read(cursor=cursor))
     return Guarded(broker, page.standing, json.dumps(page.body, ensure_ascii=False).encode())
 
 
