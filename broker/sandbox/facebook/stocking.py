@@ -136,6 +136,8 @@ def change_record() -> Response:
         place.series.add(record, now)
         if kind == "message":
             _told_in_talk(page(), record)
+        if kind == "comment":
+            _told_in_post(page(), record)
         return jsonify(id=record["id"])
 
 
@@ -146,6 +148,12 @@ def _told_in_talk(meant: Page, record: Record) -> None:
     held = talks.get(talk) or {}
     news = {"updated_time": record["created_time"], "snippet": record["message"]}
     talks.change(talk, {**held, **news, "message_count": held["message_count"] + 1})
+
+
+def _told_in_post(meant: Page, record: Record) -> None:
+    """A comment moves the time of the post's last change."""
+    _, post, _ = _within("comment", record["id"])
+    meant.posts.change(post, {**(meant.posts.get(post) or {}), "updated_time": record["created_time"]})
 
 
 def _within(kind: str, object_id: str) -> list[int]:

@@ -56,7 +56,8 @@ def messages(talk: Record) -> list[Record]:
     """Of a conversation, the latest first. The other one begins, and they take turns."""
     account, number = numbers(talk["id"])[1]
     count = LONG_TALK if number == 2 else 1 + number % 4
-    return [_message(talk["participants"], account, number, place, count) for place in range(count, 0, -1)]
+    added: list[Record] = talk.get("added", [])
+    return added + [_message(talk["participants"], account, number, place, count) for place in range(count, 0, -1)]
 
 
 def _message(participants: list[Record], account: int, number: int, place: int, count: int) -> Record:

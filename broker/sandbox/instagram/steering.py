@@ -11,6 +11,7 @@
 - `POST /_sandbox/apps` `{"app", "secret", "redirect_uris"?}`: registers one; from now on only registered ones pass
 - `POST /_sandbox/accounts` `{"username", …}` or `{"count", …}`: makes accounts, or changes how much one holds
 - `POST /_sandbox/media` `{"account", "media"?, "comments"?, "delete"?}`: adds, changes or deletes a post
+- `POST /_sandbox/records` `{"account", "comment" or "reply" or "message", "of"?}`: adds one of this moment
 
 `account` is an id or a username. What is sent to an app is signed with its Instagram secret, or with `secret`; `answer`
 is what came back, `{"status", "body"}`.

@@ -1,11 +1,11 @@
-"""How a test makes accounts and posts; a part of steering.py."""
+"""How a test makes accounts, posts, comments and messages; a part of steering.py."""
 
 from flask import Blueprint, Response, abort, jsonify
 
 from broker.sandbox.control import given, number, refused, text
 from broker.sandbox.graph_fields import Record
 from broker.sandbox.graph_paging import moment
-from broker.sandbox.instagram import seed, seed_media
+from broker.sandbox.instagram import seed, seed_media, seed_messages
 from broker.sandbox.instagram.seed import Account
 from broker.sandbox.instagram.state import instagram
 from broker.sandbox.instagram.steering import account
@@ -90,3 +90,65 @@ def _added(holder: Account) -> int:
         abort(400, f"an account holds {MOST_MEDIA} posts at most")
     record = seed_media.media(holder.username, holder.number, place)
     return holder.media.add({**record, "timestamp": moment(now)}, now)
+
+
+# --- comments and messages ------------------------------------------------------------------------------------
+
+
+@CONTROL.post("/records")
+def add_record() -> Response:
+    """{"account", "comment" or "reply" or "message": {…fields}, "of"?} → {"id"}, of this moment. `of`: the post, the
+    comment or the conversation; else the newest."""
+    body = given()
+    with instagram().lock:
+        kind = next((name for name in _ADDED if isinstance(body.get(name), dict)), "")
+        if not kind:
+            abort(400, f"name one of: {', '.join(_ADDED)}")
+        return jsonify(id=_ADDED[kind](account(), text(body, "of", ""), body[kind]))
+
+
+def _comment_added(holder: Account, of: str, fields: Record) -> str:
+    post = _numbered(holder, of) if of else next(holder.media.below(None), 0) or abort(400, "it has no post")
+    series, now = holder.comments_of(post), instagram().clock()
+    example = seed_media.comment(holder.number, post, series.top + 1)
+    made = {**example, "timestamp": moment(now), "replies": [], **fields}
+    series.add(made, now)
+    return str(made["id"])
+
+
+def _reply_added(holder: Account, of: str, fields: Record) -> str:
+    kind, found = seed_media.numbers(of)
+    series = holder.comments_of(found[1]) if kind == "comment" and found[0] == holder.number else None
+    above = series.get(found[2]) if series else None
+    if series is None or above is None:
+        abort(404, "there is no such comment")
+    _, post, place, _ = found
+    made = {
+        **seed_media.comment(holder.number, post, place),
+        "id": seed_media.comment_id(holder.number, post, place, len(above["replies"]) + 1),
+        "parent_id": above["id"],
+        "timestamp": moment(instagram().clock()),
+        **fields,
+    }
+    made.pop("replies", None)
+    series.change(place, {**above, "replies": [*above["replies"], made]})
+    return str(made["id"])
+
+
+def _message_added(holder: Account, of: str, fields: Record) -> str:
+    kind, found = seed_messages.numbers(of)
+    place = found[1] if kind == "conversation" else next(holder.conversations.below(None), 0)
+    talk = holder.conversations.get(place) or abort(404, "there is no such conversation")
+    now = moment(instagram().clock())
+    newest = seed_messages.messages(talk)
+    made = {
+        **newest[0],
+        "id": seed_messages.message_id(holder.number, place, len(newest) + 1),
+        "created_time": now,
+        **fields,
+    }
+    holder.conversations.change(place, {**talk, "updated_time": now, "added": [made, *talk.get("added", [])]})
+    return str(made["id"])
+
+
+_ADDED = {"comment": _comment_added, "reply": _reply_added, "message": _message_added}
