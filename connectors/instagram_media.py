@@ -1,7 +1,7 @@
 """Instagram posts: pictures, videos and albums of the user's professional account."""
 
 from broker.contract import Connector, RawRecord, Reads, Record
-from connectors.records import POST, number, present, text
+from connectors.records import POST, moment, number, present, text
 
 
 def convert(raw: RawRecord) -> Record:
@@ -12,7 +12,8 @@ def convert(raw: RawRecord) -> Record:
             ("kind", text(raw, "media_type")),
             ("url", text(raw, "permalink")),
             ("media_url", text(raw, "media_url")),
-            ("posted_at", text(raw, "timestamp")),
+            ("thumbnail_url", text(raw, "thumbnail_url")),
+            ("posted_at", moment(raw, "timestamp")),
             ("likes", number(raw, "like_count")),
             ("comments", number(raw, "comments_count")),
         )
@@ -27,7 +28,7 @@ CONNECTOR = Connector(
     reads=Reads(
         "media",
         required=("caption", "media_type", "media_url", "permalink", "timestamp"),
-        optional=("like_count", "comments_count"),
+        optional=("thumbnail_url", "like_count", "comments_count"),
     ),
     convert=convert,
     schema=POST,

@@ -3,7 +3,10 @@
 import math
 import re
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
+
+_SECONDS = re.compile(r"[0-9]{1,11}")
 
 TEXT = {"type": "string"}
 COUNT = {"type": "integer", "minimum": 0}
@@ -184,6 +187,7 @@ POST = schema(
         "kind": TEXT,
         "url": TEXT,
         "media_url": TEXT,
+        "thumbnail_url": TEXT,
         "posted_at": TEXT,
         "updated_at": TEXT,
         "likes": COUNT,
@@ -223,6 +227,24 @@ def entries(source: Any) -> list[Mapping[str, Any]]:  # noqa: ANN401
 def texts(source: Any) -> list[str]:  # noqa: ANN401
     """The texts of a list; nothing where it is no list."""
     return [item for item in source if isinstance(item, str) and item] if isinstance(source, list) else []
+
+
+def moment(source: Any, *path: str) -> str | None:  # noqa: ANN401
+    """The time at `path` in RFC 3339, in UTC: the Graph writes `+0000`, and at times seconds since 1970. None for what
+    is no time."""
+    for step in path:
+        source = source.get(step) if isinstance(source, Mapping) else None
+    told = str(source) if isinstance(source, int | str) and not isinstance(source, bool) else ""
+    try:
+        found = datetime.fromtimestamp(int(told), UTC) if _SECONDS.fullmatch(told) else datetime.fromisoformat(told)
+        return found.astimezone(UTC).isoformat().replace("+00:00", "Z") if found.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def party(source: Any) -> dict[str, str]:  # noqa: ANN401
+    """Who wrote, or was written to, as PARTY has it."""
+    return present((name, text(source, name)) for name in ("id", "name", "username", "email"))
 
 
 def present(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
