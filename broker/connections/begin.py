@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -352,5 +353,5 @@ def _declined(session: Session, row: ConnectSession) -> bool:
         )
         .order_by(ConnectSession.created_at.desc())
     )
-    outcome = next(filter(None, session.scalars(before.limit(ATTEMPTS))), {})
+    outcome: dict[str, Any] = next(filter(None, session.scalars(before.limit(ATTEMPTS))), {})
     return outcome.get("code") == InsufficientScope.code

@@ -28,6 +28,10 @@ PROVIDER = "provider"
 """As an actor: who revoked at the provider itself."""
 
 
+OPTIONAL = ("connector", "remove_at")
+"""Members of a receipt's item that stand there only where there is something to say."""
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a revocation was answered: its receipt, and whether this call ended something or repeated an earlier one."""
@@ -78,7 +82,7 @@ def receipt(broker: Broker, caller: Caller, revocation_id: str) -> dict[str, Any
         row = session.get(Revocation, revocation_id)
         if row is None or not caller.acts_for(row.tenant):
             raise NotFound
-        return _rendered(session, row)
+        return _rendered(broker, session, row)
 
 
 def receipts(
@@ -108,7 +112,7 @@ def receipts(
         query = query.where(Revocation.id > cursor)
     with broker.database.read() as session:
         rows = session.scalars(query).all()
-        items = [_rendered(session, row) for row in rows[:limit]]
+        items = [_rendered(broker, session, row) for row in rows[:limit]]
     return Page(items, rows[limit - 1].id if len(rows) > limit else None)
 
 
@@ -119,7 +123,7 @@ def _carried_out(broker: Broker, end: Callable[[Session], tuple[str, bool]]) -> 
     failpoint("revoke.committed")
     time.sleep(WAIT)
     with broker.database.read() as session:
-        return Ended(_rendered(session, session.get_one(Revocation, revocation_id)), anew)
+        return Ended(_rendered(broker, session, session.get_one(Revocation, revocation_id)), anew)
 
 
 def _end_connection(
@@ -267,7 +271,7 @@ def _siblings(session: Session, row: Connection) -> Sequence[Connection]:
     return session.scalars(query.where(Connection.id != row.id)).all()
 
 
-def _rendered(session: Session, row: Revocation) -> dict[str, Any]:
+def _rendered(broker: Broker, session: Session, row: Revocation) -> dict[str, Any]:
     """The Receipt of contract §5."""
     query = select(RevocationItem).where(RevocationItem.revocation_id == row.id).order_by(RevocationItem.number)
     items = session.scalars(query).all()
@@ -279,12 +283,12 @@ def _rendered(session: Session, row: Revocation) -> dict[str, Any]:
         "reason": row.reason,
         "requested_at": rfc3339(row.requested_at),
         "effective_at": rfc3339(row.effective_at),
-        "connections": [_rendered_item(item) for item in items],
+        "connections": [_rendered_item(broker, item) for item in items],
         "state": "in_progress" if pending else "completed",
     }
 
 
-def _rendered_item(item: RevocationItem) -> dict[str, Any]:
+def _rendered_item(broker: Broker, item: RevocationItem) -> dict[str, Any]:
     shown = {
         "id": item.connection_id,
         "ended": item.ended,
@@ -294,5 +298,15 @@ def _rendered_item(item: RevocationItem) -> dict[str, Any]:
         "attempts": item.attempts,
         "last_error": item.last_error,
         "shredded_at": rfc3339(item.shredded_at),
+        "remove_at": _remove_at(broker, item),
     }
-    return {name: value for name, value in shown.items() if name != "connector" or value is not None}
+    return {name: value for name, value in shown.items() if name not in OPTIONAL or value is not None}
+
+
+def _remove_at(broker: Broker, item: RevocationItem) -> dict[str, str] | None:
+    """Where the user can end it at the provider, as far as the provider was not told or did not say that it is over."""
+    provider = broker.providers.get(item.provider)
+    if provider is None or item.provider_outcome in ("confirmed", "already_gone", "pending"):
+        return None
+    known = {"url": provider.settings_url, "path": provider.settings_path}
+    return {name: text for name, text in known.items() if text} or None

@@ -137,6 +137,13 @@ class Connectors(Answer):
     next_cursor: str | None
 
 
+class RemoveAt(Answer):
+    """Where the user ends the app's access at the provider."""
+
+    url: str | None = None
+    path: str | None = None
+
+
 class Ended(Answer):
     id: str
     ended: Literal["grant", "connection"]
@@ -146,6 +153,7 @@ class Ended(Answer):
     attempts: int
     last_error: str | None
     shredded_at: Time | None
+    remove_at: RemoveAt | None = None
 
 
 class Receipt(Answer):
