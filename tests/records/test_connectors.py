@@ -14,9 +14,10 @@ from broker.providers import built_in
 from broker.providers.openid import OpenIDProvider
 from broker.providers.resource import Resource
 from tests.records.raw import CLAIMS, EVENT, PERSON, disturbed, json_values
+from tests.records.raw_meta import META
 
 CONNECTORS = sorted(load_connectors().values(), key=lambda connector: connector.name)
-FULL = {"google_contacts": PERSON, "google_calendar": EVENT, "openid_profile": CLAIMS}
+FULL = {"google_contacts": PERSON, "google_calendar": EVENT, "openid_profile": CLAIMS, **META}
 DELETED = {
     "google_contacts": {"resourceName": "people/c31", "metadata": {"deleted": True}},
     "google_calendar": {"id": "call1", "status": "cancelled"},
@@ -36,7 +37,8 @@ def resource(connector: Connector, name: str) -> Resource:
 
 def full(connector: Connector, fields: tuple[str, ...] | None = None) -> dict[str, Any]:
     """A whole raw record, cut to what the connector reads or to `fields`."""
-    kept = {identity(connector), *(connector.reads.fields if fields is None else fields)}
+    kept = {identity(connector), resource(connector, connector.reads.resource).below}
+    kept |= set(connector.reads.fields if fields is None else fields)
     return {name: value for name, value in copy.deepcopy(FULL[connector.name]).items() if name in kept}
 
 

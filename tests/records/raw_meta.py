@@ -1,0 +1,117 @@
+"""Facebook's and Instagram's records as they come over the wire, by connector; cut to nothing yet."""
+
+from typing import Any
+
+PAGE = {"id": "104820017650001", "name": "Toko Ani"}
+CUSTOMER = {"id": "7700000000000001", "name": "Dewi Putri", "email": "7700000000000001@facebook.com"}
+FAN = {"id": "1200000000000001", "username": "dewi.p"}
+OWN = {"id": "17841400000000101", "username": "ani.wijaya"}
+
+META: dict[str, dict[str, Any]] = {
+    "facebook_profile": {
+        "id": "122100001",
+        "name": "Ani Wijaya",
+        "first_name": "Ani",
+        "last_name": "Wijaya",
+        "picture": {"data": {"url": "https://scontent.xx.fbcdn.net/ani.jpg?oh=SIGNED", "is_silhouette": False}},
+        "email": "ani@example.com",
+    },
+    "facebook_pages": {
+        "id": "104820017650001_12200001",
+        "message": "Stok baru",
+        "created_time": "2026-11-01T02:00:00+0000",
+        "updated_time": "2026-11-02T02:00:00+0000",
+        "permalink_url": "https://www.facebook.com/104820017650001_12200001",
+        "full_picture": "https://scontent.xx.fbcdn.net/1.jpg?oh=SIGNED",
+        "status_type": "added_photos",
+    },
+    "facebook_leads": {
+        "id": "4400001001",
+        "created_time": "2026-11-01T02:00:00+0000",
+        "field_data": [
+            {"name": "full_name", "values": ["Dewi Putri"]},
+            {"name": "email", "values": ["dewi@example.org"]},
+            {"name": "work_email", "values": ["dewi@toko.example"]},
+            {"name": "phone_number", "values": ["+628125550031"]},
+            {"name": "company_name", "values": ["Toko Cahaya"]},
+            {"name": "city", "values": ["Bandung"]},
+            {"name": "berapa_banyak?", "values": ["10", "lebih"]},
+        ],
+        "form_id": "33000010000001",
+        "is_organic": False,
+        "platform": "fb",
+        "ad_id": "61",
+        "ad_name": "Iklan 1",
+        "adset_id": "62",
+        "adset_name": "Set 1",
+        "campaign_id": "63",
+        "campaign_name": "Kampanye 1",
+    },
+    "facebook_inbox": {
+        "id": "m_1",
+        "conversation_id": "t_1",
+        "created_time": "2026-11-01T02:00:00+0000",
+        "message": "Masih ada?",
+        "from": CUSTOMER,
+        "to": {"data": [PAGE]},
+    },
+    "facebook_comments": {
+        "id": "12200001_18100001",
+        "post_id": "104820017650001_12200001",
+        "created_time": "2026-11-01T02:00:00+0000",
+        "message": "Berapa harganya?",
+        "from": {"id": "7700000000000001", "name": "Dewi Putri"},
+        "parent": {"id": "12200001_18100000"},
+        "like_count": 3,
+        "comment_count": 2,
+        "is_hidden": False,
+        "permalink_url": "https://www.facebook.com/12200001_18100001",
+    },
+    "instagram_profile": {
+        "id": "9900000000000001",
+        "user_id": "17841400000000101",
+        "username": "ani.wijaya",
+        "name": "Ani Wijaya",
+        "profile_picture_url": "https://scontent.cdninstagram.com/1.jpg?oh=SIGNED",
+        "account_type": "BUSINESS",
+        "followers_count": 5200,
+        "media_count": 300,
+    },
+    "instagram_media": {
+        "id": "17900001000000002",
+        "caption": "Stok baru",
+        "media_type": "VIDEO",
+        "media_url": "https://scontent.cdninstagram.com/1.mp4?oh=SIGNED",
+        "thumbnail_url": "https://scontent.cdninstagram.com/1.jpg?oh=SIGNED",
+        "permalink": "https://www.instagram.com/p/1/",
+        "timestamp": "2026-11-01T02:00:00+0000",
+        "like_count": 12,
+        "comments_count": 3,
+    },
+    "instagram_comments": {
+        "id": "18000001000020001",
+        "media_id": "17900001000000002",
+        "text": "Masih ada?",
+        "timestamp": "2026-11-01T02:00:00+0000",
+        "username": "dewi.putri",
+        "from": FAN,
+        "like_count": 1,
+        "hidden": False,
+        "parent_id": "18000001000020000",
+    },
+    "instagram_inbox": {
+        "id": "aWdfItem1",
+        "conversation_id": "aWdfThread1",
+        "created_time": "2026-11-01T02:00:00+0000",
+        "message": "Halo",
+        "from": FAN,
+        "to": {"data": [OWN]},
+    },
+    "instagram_insights": {
+        "id": "reach/day/2026-11-01",
+        "name": "reach",
+        "value": 1200,
+        "period": "day",
+        "date": "2026-11-01",
+    },
+}
