@@ -10,6 +10,7 @@ import pytest
 
 from broker import operations
 from broker.operations import Parameter
+from broker.providers import google
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT: dict[str, Any] = {
@@ -143,7 +144,21 @@ def test_a_table_is_read_back_as_operations(tmp_path: Path, monkeypatch: pytest.
     assert deleted.url({"name": "orders/o1"}) == "https://shop.googleapis.com/shop/v1/orders/o1"
 
 
-@pytest.mark.parametrize("name", ["people.v1", "calendar.v3"])
+def test_where_a_document_lists_no_scopes_what_reads_is_opened_by_hand_and_nothing_else(script: ModuleType):
+    """The one scope of Business Profile opens writing too (docs/facts/google.md §4.5)."""
+    document = {**DOCUMENT, "name": "mybusinessbusinessinformation", "methods": {}, "resources": {}}
+    document["methods"] = {
+        "read": {"httpMethod": "GET", "path": "read"},
+        "find": {"httpMethod": "POST", "path": "find"},
+        "change": {"httpMethod": "PATCH", "path": "change"},
+    }
+    table = script.compiled(document, "by hand")
+    assert list(table["methods"]) == ["read"]
+    assert table["scopes"] == ["https://www.googleapis.com/auth/business.manage"]
+    assert script.compiled({**document, "name": "oauth2"}, "by hand")["methods"] == {}
+
+
+@pytest.mark.parametrize("name", google.TABLES.values())
 def test_each_committed_table_says_where_it_is_from_and_holds_nothing_unused(name: str):
     table = json.loads((ROOT / "broker" / "providers" / "catalog" / f"{name}.json").read_text())
     assert table["source"].startswith("google-api-python-client ")

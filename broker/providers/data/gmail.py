@@ -42,8 +42,7 @@ class MessageIds(Resource):
 
     def parameters(self, fields: Sequence[str], asset: str | None, place: Place | None, limit: int) -> Values:  # noqa: ARG002
         """Never a `q`, not even an empty one (G1)."""
-        operation = self.operation_at(place) if place else LIST
-        if operation == PROFILE:
+        if self.operation_at(place or Place()) == PROFILE:
             return ME
         values: Values = {**ME, "maxResults": str(min(limit, 500))}
         if place and place.changes:
