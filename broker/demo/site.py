@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from broker.demo.http import send
 START = 30.0
 """Seconds for a process to answer."""
 TENANT = "demo"
+PROVIDERS = 3
+"""That the sandbox plays, each on a port of its own."""
 
 
 class StepFailed(Exception):
@@ -32,11 +35,16 @@ class Site:
     environ: dict[str, str]
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
+    def played(self, place: int) -> str:
+        """Where the sandbox plays its first, second or third provider."""
+        address, _, port = self.sandbox.rpartition(":")
+        return f"{address}:{int(port) + place}"
+
 
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[Site]:
-    ports = _free_ports(3)
-    broker, sandbox, salesapp = (f"http://127.0.0.1:{port}" for port in ports)
+    first = _free_ports_in_a_row(PROVIDERS + 2)
+    sandbox, broker, salesapp = (f"http://127.0.0.1:{first + place}" for place in (0, PROVIDERS, PROVIDERS + 1))
     environ = {name: value for name, value in os.environ.items() if not name.startswith("BROKER_")} | {
         "BROKER_ENV": "development",
         "BROKER_DATABASE_URL": f"sqlite:///{folder / 'broker.db'}",
@@ -44,12 +52,16 @@ def running(folder: Path) -> Iterator[Site]:
         "BROKER_PUBLIC_URL": broker,
         "BROKER_GOOGLE_CLIENT_ID": "demo-client.apps.googleusercontent.com",
         "BROKER_GOOGLE_CLIENT_SECRET": "demo-secret",
+        "BROKER_FACEBOOK_CLIENT_ID": "100000000000001",
+        "BROKER_FACEBOOK_CLIENT_SECRET": "demo-secret",
+        "BROKER_INSTAGRAM_CLIENT_ID": "100000000000002",
+        "BROKER_INSTAGRAM_CLIENT_SECRET": "demo-secret",
         "BROKER_ORIGINS": _origins(sandbox),
         "DEMO_SALESAPP": salesapp,
     }
     site = Site(folder, broker, sandbox, environ)
     try:
-        _spawn(site, "sandbox", "--port", str(ports[1]))
+        _spawn(site, "sandbox", "--port", str(first))
         run_broker(site, "keys", "generate")
         run_broker(site, "db", "upgrade")
         _spawn(site, "serve", "--workers", "2")
@@ -104,11 +116,11 @@ def wait_for(url: str) -> None:
         time.sleep(0.05)
 
 
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for opened in sockets:
-        opened.bind(("127.0.0.1", 0))
-    ports = [int(opened.getsockname()[1]) for opened in sockets]
-    for opened in sockets:
-        opened.close()
-    return ports
+def _free_ports_in_a_row(count: int) -> int:
+    """The first of them: the sandbox takes one a provider, in order."""
+    while True:
+        first = random.randrange(10_000, 30_000)  # noqa: S311 - no secret
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            for port in range(first, first + count):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first
