@@ -133,22 +133,25 @@ def gathered(broker: Broker, reading: Reading) -> tuple[Place, Listing]:
         hurried = time.monotonic() - began > ENOUGH * (reading.until - began)
         if not listing.has_more or len(items) >= reading.limit or calls >= MOST_CALLS or hurried:
             break
-        _, listing = _step(broker, replace(reading, place=listing.next))
+        _, listing = _step(broker, replace(reading, place=listing.next, limit=reading.limit - len(items)))
         items, gone, calls = items + listing.items, gone + list(listing.gone), calls + 1
     return first, replace(listing, items=items, gone=tuple(gone))
 
 
 def _step(broker: Broker, reading: Reading) -> tuple[Place, Listing]:
-    """One provider call. A refused token is renewed, or asked about, once. Each call rests on a decision of the state
-    that its token was read from."""
+    """One provider call. A refused token is renewed, or asked about, once; what is too much at once is asked for by
+    half, once. Each call rests on a decision of the state that its token was read from."""
     refused: int | None = None
     because: TokenRefused | None = None
+    halved = False
     while True:
         pauses.check(broker, reading.standing.connection)
         token = refresh.access_token(broker, reading.standing, until=reading.until, refused=refused, because=because)
         decision = decide(broker, token.standing, reading.asset)
         place = _starting(broker, reading, decision)
-        call = _Call.at(decision, place)
+        call = _Call.at(decision, place, reading.limit)
+        if halved:
+            call = replace(call, limit=max(call.limit // 2, 1))
         line = broker.line(token.standing.connection.app_id)
         answer = _called(broker, reading, decision, call, token, line)
         if isinstance(answer, Answer) and answer.status == 200:
@@ -160,6 +163,9 @@ def _step(broker: Broker, reading: Reading) -> tuple[Place, Listing]:
         if verdict.kind == "token" and refused is None:
             refused, because = token.version, verdict.refusal
             derived.forget(broker, token)
+            continue
+        if verdict.too_much and not halved and call.limit > 1:
+            halved = True
             continue
         if verdict.kind == "gone" and call.below:
             return place, _following(decision, call, place, Listing([], None, has_more=False))
@@ -193,11 +199,12 @@ class _Call:
     lists_parents: bool = False
 
     @classmethod
-    def at(cls, decision: Decision, place: Place) -> "_Call":
+    def at(cls, decision: Decision, place: Place, left: int) -> "_Call":
+        """`left`: records that the page still has room for, which counts where they hang below others."""
         resource = decision.resource
         if resource.parent is None:
             operation = decision.operations[resource.operation_at(place)]
-            return cls(resource, operation, place.fields, place, place.limit)
+            return cls(resource, operation, place.fields, place, min(place.limit, resource.most))
         if place.within or place.queue:
             inner = replace(place, within=place.within or place.queue[0])
             return cls(
@@ -205,13 +212,13 @@ class _Call:
                 decision.operations[resource.operation_at(inner)],
                 place.fields,
                 inner,
-                place.limit,
+                min(place.limit, left, resource.most),
                 below=True,
             )
         parent = decision.provider.resources[resource.parent]
         above = replace(place, page=place.parents)
         operation = decision.operations[parent.operation_at(above)]
-        return cls(parent, operation, resource.parent_fields, above, PARENTS, lists_parents=True)
+        return cls(parent, operation, resource.parent_fields, above, min(PARENTS, parent.most), lists_parents=True)
 
 
 def _following(decision: Decision, call: _Call, place: Place, listing: Listing) -> Listing:

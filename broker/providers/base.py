@@ -27,6 +27,8 @@ class Verdict:
     """Of a limit: it is of the whole provider app, not of one account."""
     refusal: TokenRefused | None = field(default=None, compare=False)
     """Of kind `token`: why, where the provider says it."""
+    too_much: bool = False
+    """Of kind `server`: perhaps it was asked for too much at once."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
 from broker.errors import ProviderUnavailable, RateLimited
@@ -26,6 +27,8 @@ PAUSED = frozenset({459, 464})
 NO_ROLE = frozenset({492})
 """The user lost the role on one Page."""
 PASSING = frozenset({1, 2, 341})
+TOO_MUCH = frozenset({1})
+"""With HTTP 500: perhaps the answer would be too large."""
 THROTTLED = frozenset({4, 17, 32, 613, *range(80_000, 80_007), 80_008, 80_009, 80_014})
 OF_APP = frozenset({4})
 """Of these the limit of the whole app; the others are of a user, a Page or an account."""
@@ -72,7 +75,7 @@ def verdict(status: int, body: object, wait: int) -> Verdict | None:
     if code in BLOCKED:
         return Verdict("blocked", LONG, app_wide=True)
     if code in PASSING or _is_transient(body) or status >= 500:
-        return Verdict("server")
+        return Verdict("server", too_much=code in TOO_MUCH and status == HTTPStatus.INTERNAL_SERVER_ERROR)
     if code in (3, 10) or 200 <= code <= 299:
         return Verdict("scope")
     if (code, subcode) == MISSING:

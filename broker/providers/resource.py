@@ -67,6 +67,8 @@ class Resource:
     """What the resource hangs on, one at a time: a calendar, a Page; None where it hangs on no asset."""
     default_asset: str | None = None
     """The asset that is granted without a choice, if there is one."""
+    most = 1000
+    """Records at once that its operation gives at most."""
     of_account = False
     """Its one record is the account itself, and must bear the account's id."""
     parent: str | None = None

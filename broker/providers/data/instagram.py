@@ -172,7 +172,8 @@ class Messages(graph.Node):
 
 class Insights(Resource):
     """Figures of the account, day by day: a record for each day and figure, and a call for each day (§4.3). They may be
-    two days late, so a later reading begins before where the last one ended; the days of a full one are a month."""
+    two days late, so a later reading begins before where the last one ended, once there is another day to read; the
+    days of a full one are a month."""
 
     name = "insights"
     operation = "instagram.me.insights.list"
@@ -195,34 +196,36 @@ class Insights(Resource):
 
     def parameters(self, fields: Sequence[str], asset: str | None, place: Place | None, limit: int) -> Values:  # noqa: ARG002
         day, number = self._standing(place or Place())
-        metrics = ",".join(self.metrics[number : number + limit])
         begin = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+        metrics = ",".join(self.metrics[number : number + limit])
         times = {"since": str(begin), "until": str(begin + 24 * 3600)}
         return {"metric": metrics, "period": "day", "metric_type": "total_value", **times}
 
     def listing(self, answer: Mapping[str, Any], place: Place) -> Listing:
         found, _ = graph.listed(answer)
         day, number = self._standing(place)
-        items = [_figure(entry, day) for entry in found]
-        following = number + place.limit if place.limit else len(self.metrics)
-        if following < len(self.metrics):
-            page = f"{day}/{following}"
-        else:
-            day, page = day + timedelta(days=1), f"{day + timedelta(days=1)}/0"
-        more = day <= self._days(place)[1]
-        told = [item for item in items if item is not None]
-        return Listing(told, replace(place, page=page) if more else None, has_more=more)
+        figures = [told for entry in found if (told := _figure(entry, day))]
+        first, last = self._days(place)
+        if first > last:
+            return Listing([], None, has_more=False)
+        following = number + (place.limit or len(self.metrics))
+        if following >= len(self.metrics):
+            day, following = day + timedelta(days=1), 0
+        more = day <= last
+        return Listing(figures, replace(place, page=f"{day}/{following}") if more else None, has_more=more)
 
     def _standing(self, place: Place) -> tuple[date, int]:
-        """The day to read, and the first of its figures."""
+        """The day to read, and the first of its figures; yesterday where there is no day to read."""
         day, _, number = (place.page or "").partition("/")
-        return _day(day) or self._days(place)[0], int(number) if number.isdecimal() else 0
+        return _day(day) or min(self._days(place)), int(number) if number.isdecimal() else 0
 
     def _days(self, place: Place) -> tuple[date, date]:
         """The first and the last day of this reading: yesterday is the last that is over."""
         today, before = _day(place.began) or date(2020, 1, 1), _day(place.changes)
-        first = max(before - self.late, today - self.longest) if before else today - self.month
-        return min(first, today - timedelta(days=1)), today - timedelta(days=1)
+        yesterday = today - timedelta(days=1)
+        if before is None:
+            return today - self.month, yesterday
+        return (today if before >= today else max(before - self.late, today - self.longest)), yesterday
 
 
 def _day(moment: str | None) -> date | None:
