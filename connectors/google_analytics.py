@@ -7,20 +7,19 @@ from connectors.records import METRIC, figure, present, text
 
 
 def convert(raw: RawRecord) -> Record:
-    """One figure of one day and source. One that the user's role hides has no value, and is `restricted`."""
+    """One figure of one day and source. One that the user's role hides comes without a value, and is `restricted`."""
     dimensions = present((("source", text(raw, "sessionSource")), ("medium", text(raw, "sessionMedium"))))
-    hidden = bool(raw.get("restriction"))
     fields = present(
         (
             ("name", text(raw, "metric")),
-            ("value", None if hidden else figure(raw.get("value"))),
+            ("value", figure(raw.get("value"))),
+            ("restricted", bool(raw.get("restriction")) or None),
             ("unit", text(raw, "currency")),
             ("date", _day(text(raw, "date"))),
             ("dimensions", dimensions),
         )
     )
-    restricted = {"restricted": True} if hidden else {}
-    return {"id": raw["id"], "type": "metric", "deleted": False, "period": "day", **restricted, **fields}
+    return {"id": raw["id"], "type": "metric", "deleted": False, "period": "day", **fields}
 
 
 def _day(date: str | None) -> str | None:

@@ -14,13 +14,16 @@ from broker.providers import built_in
 from broker.providers.openid import OpenIDProvider
 from broker.providers.resource import Resource
 from tests.records.raw import CLAIMS, EVENT, PERSON, disturbed, json_values
+from tests.records.raw_google import DELETED as DELETED_AT_GOOGLE
+from tests.records.raw_google import GOOGLE
 from tests.records.raw_meta import META
 
 CONNECTORS = sorted(load_connectors().values(), key=lambda connector: connector.name)
-FULL = {"google_contacts": PERSON, "google_calendar": EVENT, "openid_profile": CLAIMS, **META}
+FULL = {"google_contacts": PERSON, "google_calendar": EVENT, "openid_profile": CLAIMS, **GOOGLE, **META}
 DELETED = {
     "google_contacts": {"resourceName": "people/c31", "metadata": {"deleted": True}},
     "google_calendar": {"id": "call1", "status": "cancelled"},
+    **DELETED_AT_GOOGLE,
 }
 SOURCE = {"provider": "google", "account": "108"}
 each_connector = pytest.mark.parametrize("connector", CONNECTORS, ids=lambda connector: connector.name)
