@@ -94,12 +94,6 @@ def not_permitted(message: str = "The caller does not have permission") -> ApiEr
     return ApiError(403, _newer(403, message, "PERMISSION_DENIED"))
 
 
-def file_not_found(file_id: str) -> ApiError:
-    """404 of Drive."""
-    where = {"locationType": "parameter", "location": "fileId"}
-    return ApiError(404, _older(404, f"File not found: {file_id}.", "global", "notFound", **where))
-
-
 def file_not_picked(file_id: str) -> ApiError:
     """403 for a file that the user did not pick for the app (rule R1)."""
     message = f"The user has not granted the app read access to the file {file_id}. {NOT_GOOGLE}"

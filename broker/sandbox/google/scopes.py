@@ -31,7 +31,7 @@ def full_names(scopes: Iterable[str]) -> frozenset[str]:
 
 def foreign(scopes: Iterable[str]) -> list[str]:
     """Names that are not Google's: `offline_access` is none (§1.2)."""
-    return sorted(s for s in scopes if s not in SIGN_IN and not s.startswith((AUTH, "https://mail.google.com/")))
+    return sorted(s for s in scopes if s not in SIGN_IN and not s.startswith((AUTH, MAIL)))
 
 
 def meaning(scope: str, language: str = "en") -> str:
