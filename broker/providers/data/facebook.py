@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from broker.providers import graph
+from broker.providers.data import graph
 from broker.providers.resource import Place, Resource, Values
 
 PUBLIC = "public_profile"

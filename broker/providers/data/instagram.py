@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from broker.providers import graph
+from broker.providers.data import graph
 from broker.providers.resource import Listing, Place, Resource, Values
 
 BASIC = "instagram_business_basic"
