@@ -158,8 +158,8 @@ def _step(broker: Broker, reading: Reading) -> tuple[Place, Listing]:
             pauses.heed(broker, token.standing.connection, decision.provider.usage(answer))
             return place, _following(decision, call, place, _listing(call.resource, answer, call.place))
         verdict = _judged(decision.provider, answer)
-        if verdict.kind == "gone" and call.resource.forgets_with_404 and call.place.changes:
-            verdict = Verdict("place_lost")
+        if verdict.kind == "gone":
+            verdict = Verdict(call.resource.not_found)
         if verdict.kind == "token" and refused is None:
             refused, because = token.version, verdict.refusal
             derived.forget(broker, token)

@@ -3,7 +3,7 @@ is asked for and taken apart."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from broker.scopes import FieldScopes
 
@@ -79,8 +79,9 @@ class Resource:
     """The member in which a record is told the id of its parent; it is passed on whatever the fields."""
     resumes_by_time = False
     """A later reading goes on from the time at which an earlier one began, given in `Place.changes`."""
-    forgets_with_404 = False
-    """Asked for what changed since a place that it has forgotten, the provider answers 404."""
+    not_found: Literal["gone", "place_lost", "asset"] = "gone"
+    """What it means that the provider knows nothing of what is asked for: no more than that; that it has forgotten the
+    place since which changes were asked for; that it does not open the asset to us any more."""
     ids_are_of_asset = False
     """Its ids tell records apart below one asset only: they are passed on with the asset's in front."""
 

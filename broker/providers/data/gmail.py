@@ -31,7 +31,7 @@ class MessageIds(Resource):
     operation = LIST
     operations = (LIST, HISTORY, PROFILE)
     identity = "id"
-    forgets_with_404 = True
+    not_found = "place_lost"
     fields = {"threadId": METADATA}
     titles = {"threadId": {"en": "conversations", "id": "percakapan"}}
 

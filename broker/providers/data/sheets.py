@@ -72,7 +72,7 @@ class _Block:
 
 class Rows(Resource):
     """Rows as they are shown. A row has no lasting name: its id is its number, and there are no changes to be told
-    (§5.5), so that each reading is a full one."""
+    (§5.5), so that each reading is a full one. A file that was deleted, or is not open to the app, is 404 (R1)."""
 
     name = "rows"
     operation = "sheets.spreadsheets.values.batchGet"
@@ -80,6 +80,7 @@ class Rows(Resource):
     identity = "row"
     asset_kind = "spreadsheet"
     ids_are_of_asset = True
+    not_found = "asset"
     fields = dict.fromkeys(("headings", "cells"), VALUES)
     titles = {
         "headings": {"en": "headings of the first sheet", "id": "judul kolom lembar pertama"},
