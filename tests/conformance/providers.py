@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from broker.sandbox.facebook.seed import ANI_PAGE
-from broker.sandbox.instagram.permissions import BASIC
+from broker.sandbox.instagram.permissions import BASIC, COMMENTS
 from tests import house, meta
 from tests.house import CONTACTS, EVENTS, Google
 
@@ -185,7 +185,7 @@ INSTAGRAM = Candidate(
     ani=meta.ANI_AT_INSTAGRAM,
     budi=meta.BUDI_AT_INSTAGRAM,
     connector="instagram_media",
-    second="instagram_profile",
+    second="instagram_comments",
     scopes=frozenset({BASIC}),
     exchanged=Call("POST", "/oauth/access_token", "authorization_code"),
     renewed=Call("GET", "/refresh_access_token"),
@@ -198,6 +198,7 @@ INSTAGRAM = Candidate(
     first_ends=timedelta(days=65),
     renewed_by_duty=True,
     pkce=False,
+    required=Needs("instagram_comments", COMMENTS),
     refusal=Refusal("instagram_media", quirks={"omit_permissions": True}),
     tails=("#_", "%23_"),
     faults=({"error_code": "1349187", "error_message": "App not active"}, {"error": "server_error"}),

@@ -197,6 +197,19 @@ def test_what_a_session_under_way_asks_for_is_not_taken_back(app: SalesApp, hous
     assert app.records(connection["id"], PAGES).status_code == 200
 
 
+def test_a_no_while_taking_back_is_not_taken_for_a_yes(app: SalesApp, house: House, facebook: Facebook) -> None:
+    """200 and `false`; nobody looks afterwards here."""
+    connection = connect(app, PROFILE, PAGES)
+    facebook.quirk(delete_fails=True)
+    answer = app.withdraw(connection["id"], PAGES)
+    house.work()
+    assert outcome(app, answer) == "pending"
+    facebook.quirk(delete_fails=False)
+    house.clock.moved += timedelta(seconds=31)
+    house.work()
+    assert outcome(app, answer) == "confirmed"
+
+
 def test_an_outage_while_taking_back_is_waited_out(app: SalesApp, house: House, facebook: Facebook) -> None:
     connection = connect(app, PROFILE, PAGES)
     path = f"/{connection['account']['id']}/permissions"

@@ -101,10 +101,10 @@ def test_every_form_of_the_token_answer_is_read(
     """§3.1: wrapped in `data`, or flat with a number as id, permissions as text or list. Its `user_id` may be either
     id, so the account is that of /me, to the last of its seventeen digits, beyond 2^53."""
     instagram.quirk(token_answer=form, professional_user_id=professional)
-    connection = connect(app)
+    connection = connect(app, MEDIA, "instagram_comments")
     assert (connection["account"]["id"], connection["account"]["label"]) == (ANI.id, ANI.username)
     assert int(ANI.id) > 2**53
-    assert connection["scopes"] == [BASIC]
+    assert connection["scopes"] == [BASIC, COMMENTS]
     assert app.records(connection["id"], MEDIA).json()["records"][0]["source"]["account"] == ANI.id
 
 
