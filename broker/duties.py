@@ -21,7 +21,7 @@ from broker.connections.confirm import lost
 from broker.connections.owe import TELL_PROVIDER, TEND
 from broker.connections.sessions import end_session
 from broker.errors import BrokerError, RateLimited, Unavailable
-from broker.models import AccessToken, ClientAssertion, ConnectSession, Duty, ProviderPause
+from broker.models import AccessToken, ClientAssertion, ConnectSession, Duty, ProviderCalls, ProviderPause
 from broker.runtime import Broker
 from broker.vault import shred_owed
 
@@ -152,6 +152,7 @@ def sweep(broker: Broker) -> None:
         session.execute(delete(AccessToken).where(AccessToken.expires_at < now - timedelta(hours=1)))
         session.execute(delete(Duty).where(Duty.done_at < now - KEPT))
         session.execute(delete(ProviderPause).where(ProviderPause.until < now))
+        session.execute(delete(ProviderCalls).where(ProviderCalls.minute < now - timedelta(hours=1)))
     shred_owed(broker.database)
     broker.database.keystore.wipe()
 

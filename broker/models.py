@@ -339,6 +339,15 @@ class ProviderPause(Base):
     until: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 
 
+class ProviderCalls(Base):
+    """Calls of one minute, where the operator has set a budget for them (`broker.pauses`)."""
+
+    __tablename__ = "provider_calls"
+    key: Mapped[str] = mapped_column(String(256), primary_key=True)
+    minute: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
+    calls: Mapped[int] = mapped_column(Integer)
+
+
 # --- ending --------------------------------------------------------------------------------------------------
 
 

@@ -145,17 +145,21 @@ def _step(broker: Broker, reading: Reading) -> tuple[Place, Listing]:
     because: TokenRefused | None = None
     halved = False
     while True:
-        pauses.check(broker, reading.standing.connection)
         token = refresh.access_token(broker, reading.standing, until=reading.until, refused=refused, because=because)
         decision = decide(broker, token.standing, reading.asset)
         place = _starting(broker, reading, decision)
         call = _Call.at(decision, place, reading.limit)
         if halved:
             call = replace(call, limit=max(call.limit // 2, 1))
-        line = broker.line(token.standing.connection.app_id)
+        line, connection, api = (
+            broker.line(token.standing.connection.app_id),
+            token.standing.connection,
+            call.operation.origin,
+        )
+        pauses.check(broker, connection, api, line.app.options)
         answer = _called(broker, reading, decision, call, token, line)
         if isinstance(answer, Answer) and answer.status == 200:
-            pauses.heed(broker, token.standing.connection, decision.provider.usage(answer))
+            pauses.heed(broker, connection, api, decision.provider.usage(answer))
             return place, _following(decision, call, place, _listing(call.resource, answer, call.place))
         verdict = _judged(decision.provider, answer)
         if verdict.kind == "gone":
@@ -174,7 +178,7 @@ def _step(broker: Broker, reading: Reading) -> tuple[Place, Listing]:
         if verdict.kind == "asset" and decision.asset:
             reread.drop_asset(broker, token.standing.connection.id, decision.asset)
         if verdict.kind in ("rate", "blocked"):
-            pauses.put(broker, token.standing.connection, verdict)
+            pauses.put(broker, connection, api, verdict)
         raise _failure(verdict, answer.status if isinstance(answer, Answer) else 400, place)
 
 

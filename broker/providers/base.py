@@ -41,6 +41,10 @@ class Usage:
     app_wide: bool = False
 
 
+BUDGETS = (Option("ACCOUNT_BUDGET", "", r"[0-9]{0,6}"), Option("APP_BUDGET", "", r"[0-9]{0,6}"))
+"""Options of a provider with limits: calls a minute, over all workers, that it takes for one account and for the whole
+app, of each of its APIs; empty = as many as it takes."""
+
 Fate = Literal["dead", "removed", "paused", "passing"]
 """What a provider's refusal of a token means for the connection: it must be connected again; the user removed the app
 there; the provider holds it back until the user has acted there; nothing, for it may pass."""

@@ -21,7 +21,18 @@ from broker.endpoints import Endpoints
 from broker.errors import ProviderUnavailable
 from broker.operations import Catalog, Operation, load
 from broker.providers import graph
-from broker.providers.base import Account, AuthorizationHints, Ending, Fate, Outcome, Provider, Report, Usage, Verdict
+from broker.providers.base import (
+    BUDGETS,
+    Account,
+    AuthorizationHints,
+    Ending,
+    Fate,
+    Outcome,
+    Provider,
+    Report,
+    Usage,
+    Verdict,
+)
 from broker.providers.data.facebook import PUBLIC, RESOURCES
 from broker.providers.line import Line, with_query
 from broker.secret import Secret
@@ -47,6 +58,7 @@ class Facebook(Provider):
     kind = name = "facebook"
     title = "Facebook"
     options = (
+        *BUDGETS,
         Option("GRAPH_VERSION", "v26.0", r"v\d{1,3}\.\d"),
         Option("CONFIG_ID", "", r"[0-9]{0,32}"),
         Option("PERMISSIONS", "", r"[a-z_,]*"),

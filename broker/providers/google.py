@@ -10,7 +10,7 @@ from functools import cache
 from broker.endpoints import Endpoints
 from broker.errors import OperationDenied
 from broker.operations import Catalog, Operation, load
-from broker.providers.base import AuthorizationHints, Provider, Verdict
+from broker.providers.base import BUDGETS, AuthorizationHints, Provider, Verdict
 from broker.providers.data import analytics, business_profile, calendar, gmail, people, sheets
 from broker.providers.data.googleapis import AUTH, dicts
 from broker.providers.line import Line
@@ -89,6 +89,7 @@ def table(api: str) -> Catalog:
 class Google(Provider):
     kind = name = "google"
     title = "Google"
+    options = BUDGETS
     needs_refresh_token = True
     accumulates_grants = True
     rotates_refresh_tokens = False

@@ -18,7 +18,18 @@ from broker.endpoints import Endpoints
 from broker.errors import BrokerError, ProviderUnavailable
 from broker.operations import Catalog, Operation, load
 from broker.providers import graph
-from broker.providers.base import Account, AuthorizationHints, Ending, Fate, Outcome, Provider, Report, Usage, Verdict
+from broker.providers.base import (
+    BUDGETS,
+    Account,
+    AuthorizationHints,
+    Ending,
+    Fate,
+    Outcome,
+    Provider,
+    Report,
+    Usage,
+    Verdict,
+)
 from broker.providers.data.instagram import BASIC, RESOURCES
 from broker.providers.line import Line
 from broker.secret import Secret
@@ -57,6 +68,7 @@ class Instagram(Provider):
     kind = name = "instagram"
     title = "Instagram"
     options = (
+        *BUDGETS,
         Option("GRAPH_VERSION", "v26.0", r"v\d{1,3}\.\d"),
         Option("AUTHORIZE_URL", "https://www.instagram.com/oauth/authorize", r"https://[a-z0-9.-]+/[A-Za-z0-9/._-]+"),
         Option("AUTHORIZE_PARAMETERS", "force_reauth=true", r"[A-Za-z0-9_=&.-]*"),

@@ -144,6 +144,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("tenant", "provider", "live", name="uq_provider_apps_live"),
     )
     op.create_table(
+        "provider_calls",
+        sa.Column("key", sa.String(length=256), nullable=False),
+        sa.Column("minute", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("calls", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("key", "minute", name=op.f("pk_provider_calls")),
+    )
+    op.create_table(
         "provider_pauses",
         sa.Column("key", sa.String(length=256), nullable=False),
         sa.Column("until", sa.DateTime(timezone=True), nullable=False),
@@ -375,6 +382,7 @@ def downgrade() -> None:
     op.drop_table("revocations")
     op.drop_index(op.f("ix_provider_pauses_until"), table_name="provider_pauses")
     op.drop_table("provider_pauses")
+    op.drop_table("provider_calls")
     op.drop_table("provider_apps")
     op.drop_table("owed_shreds")
     op.drop_index("ix_orphans_account", table_name="orphans")

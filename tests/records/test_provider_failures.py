@@ -14,13 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from broker import records
+from broker import reading, records
 from broker.clients import Caller
 from broker.connections import use
 from broker.errors import ProviderUnavailable
 from broker.providers.resource import Place
 from broker.upstream import Answer
-from tests.house import CONTACTS, EVENTS, Google, House, SalesApp
+from tests.house import CONTACTS, EVENTS, Clock, Google, House, SalesApp
 from tests.records.conftest import Asked
 from tests.records.raw import EVENT, PERSON, disturbed, json_values
 
@@ -135,19 +135,22 @@ def is_limited(answer: requests.Response, wait: int) -> None:
 
 @each_connector
 def test_a_limit_of_the_provider_is_told_in_either_envelope_and_status(
-    desk: SalesApp, connection: Connection, google: Google, asked: Asked, connector: str
+    desk: SalesApp, connection: Connection, google: Google, asked: Asked, connector: str, clock: Clock
 ):
     for envelope, status in itertools.product(("errors", "details"), (403, 429)):
         google.quirk(rate_limit={PATHS[connector]: {"envelope": envelope, "status": status, "retry_after": 7}})
         is_limited(desk.records(connection["id"], connector), 7)
+        clock.advance(seconds=8)
     assert (len(asked.entries(PATHS[connector])), asked.refreshes()) == (4, 0)
     reads_again(desk, connection, google, connector)
 
 
-def test_the_waiting_time_of_a_limit_is_passed_on_within_bounds(desk: SalesApp, connection: Connection, google: Google):
-    for said, passed_on in ((7, 7), (0, 1), (999_999, 3600), (None, 60)):
-        google.quirk(rate_limit={"/v1/people": said})
-        is_limited(desk.records(connection["id"]), passed_on)
+@pytest.mark.parametrize(("said", "passed_on"), [(7, 7), (0, 1), (999_999, 3600), (None, 60)])
+def test_the_waiting_time_of_a_limit_is_passed_on_within_bounds(
+    desk: SalesApp, connection: Connection, google: Google, said: int | None, passed_on: int
+):
+    google.quirk(rate_limit={"/v1/people": said})
+    is_limited(desk.records(connection["id"]), passed_on)
 
 
 # --- outages -------------------------------------------------------------------------------------------------
@@ -280,7 +283,7 @@ def test_whatever_a_provider_answers_the_page_is_valid_or_it_is_the_providers_fa
     place = Place(fields=decision.fields, limit=100)
     body = json.dumps(data.draw(disturbed(whole) | json_values)).encode()
     try:
-        listing = records._listing(decision.resource, Answer(200, {}, body), place)
+        listing = reading._listing(decision.resource, Answer(200, {}, body), place)
         page = records._converted(broker, standing, decision, place, listing)
     except ProviderUnavailable:
         return

@@ -213,7 +213,21 @@ def newer(reason: str, status: str = "PERMISSION_DENIED") -> dict[str, Any]:
     ],
 )
 def test_an_error_answer_of_google_means_this(status: int, body: object, kind: str):
-    assert GOOGLE.verdict(status, body, 7) == Verdict(kind, 7 if kind == "rate" else 0)  # type: ignore[arg-type]
+    found = GOOGLE.verdict(status, body, 7)
+    assert (found.kind, found.retry_after) == (kind, 7 if kind == "rate" else 0)
+
+
+@pytest.mark.parametrize(
+    ("reason", "app_wide"),
+    [
+        ("dailyLimitExceeded", True),
+        ("quotaExceeded", True),
+        ("userRateLimitExceeded", False),
+        ("rateLimitExceeded", False),
+    ],
+)
+def test_a_limit_of_google_is_of_the_account_unless_it_says_that_it_is_the_projects(reason: str, app_wide: bool):
+    assert GOOGLE.verdict(403, older(reason, "usageLimits"), 7).app_wide is app_wide
 
 
 @pytest.mark.parametrize(

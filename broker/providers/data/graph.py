@@ -82,9 +82,9 @@ def fields_value(fields: Sequence[str], nested: Mapping[str, str]) -> str:
     return ",".join(name + nested.get(name, "") for name in sorted(set(fields)))
 
 
-OVERLAP = 300
+OVERLAP = 60
 """Seconds before the beginning of a reading from which the next one takes what is new: clocks differ, and a record
-may show up late."""
+may show up late. What came about in them may come twice."""
 
 
 def since(place: Place | None) -> int | None:
