@@ -4,7 +4,6 @@ import logging
 import os
 import resource
 from collections.abc import Iterable, Mapping
-from importlib.metadata import entry_points
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -14,10 +13,11 @@ from broker import failpoint, logs, providers
 from broker.accesses import Accesses
 from broker.audit import appender
 from broker.config import Settings, is_loopback
-from broker.contract import Connector, Reads
+from broker.contract import Connector
 from broker.db import Database
 from broker.errors import ConfigurationError
 from broker.identity import Identity
+from broker.installed import load_connectors, unlisted
 from broker.providers.base import Provider
 from broker.providers.openid import OpenIDProvider
 from broker.runtime import Broker, Clock, utc_now
@@ -97,34 +97,12 @@ def create_app(broker: Broker | None = None) -> Flask:
     return app
 
 
-def load_connectors() -> dict[str, Connector]:
-    """All installed connectors, ours and others'. Raises `ConfigurationError`."""
-    found: dict[str, Connector] = {}
-    for point in entry_points(group="broker.connectors"):
-        connector = point.load()
-        if not isinstance(connector, Connector) or connector.name != point.name or point.name in found:
-            raise ConfigurationError([f"The entry point {point.name} is no connector of that name, or stands twice."])
-        found[connector.name] = connector
-    return found
-
-
 def _check_connectors(connectors: Mapping[str, Connector], known: Iterable[Provider]) -> None:
     """A connector that reads what no provider lists must not start (docs/adr/0002)."""
-    problems_found = []
-    for connector in connectors.values():
-        listed = [provider for provider in known if provider.kind == connector.provider]
-        for reads in filter(None, (connector.reads, connector.choices)):
-            if not any(_lists(provider, reads) for provider in listed):
-                problems_found.append(
-                    f"Connector {connector.name}: no provider lists all it reads of {reads.resource}."
-                )
-    if problems_found:
-        raise ConfigurationError(problems_found)
-
-
-def _lists(provider: Provider, reads: Reads) -> bool:
-    resource = provider.resources.get(reads.resource)
-    return resource is not None and set(reads.fields) <= set(resource.fields)
+    known = list(known)
+    found = [f"Connector {one.name}: {fault}." for one in connectors.values() for fault in unlisted(one, known)]
+    if found:
+        raise ConfigurationError(found)
 
 
 def _generic(settings: Settings, installed: Mapping[str, Provider]) -> dict[str, Provider]:

@@ -10,6 +10,7 @@ import click
 from broker import __version__
 from broker.commands.audit import audit
 from broker.commands.clients import clients
+from broker.commands.connectors import connectors
 from broker.commands.keys import keys
 from broker.commands.looking import doctor, explain
 from broker.commands.providers import providers
@@ -125,6 +126,7 @@ cli.add_command(explain)
 cli.add_command(sandbox)
 cli.add_command(clients)
 cli.add_command(providers)
+cli.add_command(connectors)
 
 
 if __name__ == "__main__":
