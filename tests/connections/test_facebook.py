@@ -1,176 +1,29 @@
-"""Facebook's ways at the dialog and with tokens, as far as they are other than the standards': docs/facts/meta.md §1,
-§8. Pages have tests of their own (`test_facebook_pages.py`), and so has the end (`test_facebook_revoke.py`).
-"""
+"""Facebook's ways with tokens and errors, as far as they are other than the standards': docs/facts/meta.md §1, §6, §8.
+The dialog, Pages and the end have tests of their own beside these."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from werkzeug.test import run_wsgi_app
 
+from broker.sandbox.facebook import create_facebook
+from broker.sandbox.serve import Running, mapped
+from tests.connections.facebook import PAGES, PROFILE, connect, exchanges
 from tests.connections.insight import logged
-from tests.house import Browser, House, SalesApp, query
-from tests.meta import ANI, Facebook
+from tests.house import Clock, Google, House, SalesApp
+from tests.meta import ANI, FACEBOOK_APP, Facebook
 
-PROFILE, PAGES = "facebook_profile", "facebook_pages"
-CONFIGURATION = "77001122"
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 
 @pytest.fixture
 def house(meta: House, facebook: Facebook) -> House:
     return meta
-
-
-def connect(app: SalesApp, *connectors: str, **how: Any) -> dict[str, Any]:
-    return app.connect(*(connectors or (PROFILE,)), provider="facebook", **{"account": ANI, **how})
-
-
-def departure(app: SalesApp, *connectors: str, **members: Any) -> dict[str, str]:
-    """What the browser takes to Facebook."""
-    url = app.begin(*connectors, provider="facebook", **members)
-    return query(Browser().approve(url, connectors))
-
-
-def exchanges(facebook: Facebook) -> list[str]:
-    return [entry["grant_type"] for entry in facebook.requests("/v26.0/oauth/access_token")]
-
-
-# --- the dialog ----------------------------------------------------------------------------------------------
-
-
-def test_permissions_go_by_commas_to_the_version_that_is_set(build_meta: Callable[..., House], sqlite_url: str) -> None:
-    """§1.1, §1.5."""
-    app = build_meta(sqlite_url, BROKER_FACEBOOK_GRAPH_VERSION="v25.0").client()
-    address = Browser().approve(app.begin(PAGES, provider="facebook"), [PAGES])
-    assert "/v25.0/dialog/oauth?" in address
-    assert query(address)["scope"] == "pages_read_engagement,pages_show_list,public_profile"
-
-
-@pytest.mark.parametrize("setting", ["on", "off"])
-def test_pkce_is_a_setting(setting: str, build_meta: Callable[..., House], sqlite_url: str, facebook: Facebook) -> None:
-    """§1.4: never relied on in place of `state`. Sent, the verifier must come too, or the exchange fails."""
-    app = build_meta(sqlite_url, BROKER_FACEBOOK_PKCE=setting).client()
-    assert ("code_challenge" in departure(app, PROFILE)) == (setting == "on")
-    assert connect(app)["state"] == "active"
-
-
-def test_a_first_request_asks_for_nothing_anew(app: SalesApp) -> None:
-    """§1.1."""
-    assert "auth_type" not in departure(app, PROFILE)
-
-
-def test_what_was_declined_is_asked_for_again_only_by_rerequest(app: SalesApp) -> None:
-    """§1.1, H6: without it the dialog would never ask for the address again."""
-    first = connect(app, without=["email"])
-    assert "email" not in first["scopes"]
-    assert departure(app, PROFILE)["auth_type"] == "rerequest"
-    assert "email" in connect(app, connection=first["id"])["scopes"]
-    assert "auth_type" not in departure(app, PROFILE)
-
-
-def test_an_attempt_that_failed_for_want_of_a_permission_is_asked_anew(app: SalesApp) -> None:
-    """§1.1, H6: there is no connection yet from which the broker could know."""
-    declined = ["pages_show_list", "pages_read_engagement"]
-    returned = app.pending(PAGES, provider="facebook", account=ANI, without=declined)
-    assert app.confirm(returned).json()["code"] == "insufficient_scope"
-    assert departure(app, PAGES)["auth_type"] == "rerequest"
-    assert connect(app, PAGES)["grants"][0]["missing_scopes"] == []
-
-
-def test_permissions_that_come_along_do_not_count(app: SalesApp, facebook: Facebook) -> None:
-    """§9.1: old grants add up at Meta; asked for here, and shown to the user here, was less."""
-    facebook.quirk(extra_scopes=["ads_read", "pages_show_list", "pages_read_engagement"])
-    connection = connect(app)
-    assert set(connection["scopes"]) == {"public_profile", "email"}
-    assert app.records(connection["id"], PAGES).json()["code"] == "not_granted"
-
-
-def test_one_permission_the_app_may_not_ask_for_fails_the_whole_dialog(
-    build_meta: Callable[..., House], sqlite_url: str, facebook: Facebook
-) -> None:
-    """H17: the setting keeps such a one out, and the connector goes without it."""
-    facebook.quirk(allowed_scopes=["pages_show_list"])
-    app = build_meta(sqlite_url, BROKER_FACEBOOK_PERMISSIONS="pages_show_list").client()
-    assert departure(app, PROFILE)["scope"] == "public_profile"
-    connection = connect(app)
-    assert app.records(connection["id"], PROFILE).json()["withheld"][0]["missing_scopes"] == ["email"]
-
-
-def test_without_that_setting_the_user_is_left_at_facebook(app: SalesApp, facebook: Facebook) -> None:
-    """H17, the counterpart."""
-    facebook.quirk(allowed_scopes=["pages_show_list"])
-    browser = Browser()
-    page = browser.get(browser.approve(app.begin(PROFILE, provider="facebook"), [PROFILE]))
-    assert page.status_code == 400
-    assert "Invalid Scopes" in page.text
-
-
-def test_the_tail_of_a_copied_address_is_no_part_of_the_code(app: SalesApp, facebook: Facebook) -> None:
-    """§1.2: `#_=_`."""
-    facebook.quirk(code_with_suffix=True)
-    assert connect(app)["state"] == "active"
-
-
-# --- Login for Business --------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def business(build_meta: Callable[..., House], sqlite_url: str, facebook: Facebook) -> SalesApp:
-    facebook.control("configurations", {"config_id": CONFIGURATION, "scopes": _CONFIGURED})
-    return build_meta(sqlite_url, BROKER_FACEBOOK_CONFIG_ID=CONFIGURATION).client()
-
-
-_CONFIGURED = ["email", "public_profile", "pages_show_list", "pages_read_engagement"]
-
-
-def test_a_configuration_takes_the_place_of_scope(business: SalesApp) -> None:
-    """§1.7."""
-    asked = departure(business, PROFILE, PAGES)
-    assert asked["config_id"] == CONFIGURATION
-    assert "scope" not in asked
-    assert asked["response_type"] == "code"
-
-
-def test_all_or_nothing_has_no_boxes_to_untick(business: SalesApp, app: SalesApp) -> None:
-    """§1.7: the page here does not offer what the page there does not."""
-    boxes = [
-        Browser().get(each.begin(PROFILE, PAGES, provider="facebook")).text.count('type="checkbox"')
-        for each in (business, app)
-    ]
-    assert boxes == [0, 2]
-
-
-def test_all_or_nothing_grants_every_connector(business: SalesApp) -> None:
-    """§1.7: a form that leaves one out changes nothing."""
-    browser = Browser()
-    address = browser.approve(business.begin(PROFILE, PAGES, provider="facebook"), [PROFILE])
-    returned = browser.come_back(browser.at_provider(address, account=ANI))
-    grants = business.confirm(returned).json()["connection"]["grants"]
-    assert {grant["connector"]: grant["missing_scopes"] for grant in grants} == {PROFILE: [], PAGES: []}
-
-
-def test_a_system_users_token_never_ends_and_is_never_exchanged(
-    build_meta: Callable[..., House], sqlite_url: str, facebook: Facebook
-) -> None:
-    """§1.6: of a business portfolio, and of no person; it has neither `email` nor `public_profile`."""
-    scopes = ["pages_show_list", "pages_read_engagement"]
-    facebook.control("configurations", {"config_id": CONFIGURATION, "scopes": scopes, "kind": "system_user"})
-    house = build_meta(sqlite_url, BROKER_FACEBOOK_CONFIG_ID=CONFIGURATION)
-    app = house.client()
-    connection = connect(app, PAGES)
-    assert (connection["expires_at"], set(connection["scopes"])) == (None, set(scopes))
-    app.call("PUT", f"/v1/connections/{connection['id']}/assets/{PAGES}", {"assets": [_first_page(app, connection)]})
-    for _ in range(6):
-        house.clock.advance(days=50)
-        app._token = ""
-        house.work()
-    answer = app.records(connection["id"], PAGES)
-    assert answer.status_code == 200, answer.text
-    assert exchanges(facebook) == ["authorization_code"]
-
-
-def _first_page(app: SalesApp, connection: dict[str, Any]) -> str:
-    return str(app.call("GET", f"/v1/connections/{connection['id']}/assets/{PAGES}").json()["items"][0]["id"])
 
 
 # --- what is said of a token ---------------------------------------------------------------------------------
@@ -183,6 +36,64 @@ def test_a_token_that_is_not_valid_is_refused(app: SalesApp, facebook: Facebook)
     answer = app.confirm(returned)
     assert (answer.status_code, answer.json()["code"]) == (502, "provider_unavailable")
     assert answer.json()["retryable"] is False
+
+
+@dataclass
+class _Correcting:
+    """Before a fake Facebook: what debug_token says, with other members."""
+
+    app: Callable[..., Iterable[bytes]]
+    members: dict[str, Any] = field(default_factory=dict)
+
+    def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
+        if not environ["PATH_INFO"].endswith("/debug_token"):
+            return self.app(environ, start)
+        pieces, status, headers = run_wsgi_app(self.app, environ, buffered=True)
+        body = json.dumps({"data": json.loads(b"".join(pieces))["data"] | self.members}).encode()
+        headers["Content-Length"] = str(len(body))
+        start(status, headers.to_wsgi_list())
+        return [body]
+
+
+@pytest.fixture
+def said(
+    build_meta: Callable[..., House], sqlite_url: str, google: Google, clock: Clock
+) -> Iterator[tuple[SalesApp, dict[str, Any]]]:
+    """A client of a broker whose Facebook says of tokens what a test wants it to say."""
+    created = create_facebook(clock=clock.timestamp)
+    created.wsgi_app = correcting = _Correcting(created.wsgi_app)  # type: ignore[method-assign]
+    with Running(created) as running:
+        origins = mapped({"google": google.url, "facebook": running.url})
+        yield build_meta(sqlite_url, BROKER_ORIGINS=origins).client(), correcting.members
+
+
+@pytest.mark.parametrize("valid", [False, None, "true", 1])
+def test_nothing_but_a_plain_true_is_valid(valid: Any, said: tuple[SalesApp, dict[str, Any]]) -> None:
+    """§1.8: though the token would open everything."""
+    app, members = said
+    returned = app.pending(PROFILE, provider="facebook", account=ANI)
+    members["is_valid"] = valid
+    assert app.confirm(returned).json()["code"] == "provider_unavailable"
+    assert app.call("GET", "/v1/connections").json()["items"] == []
+
+
+@pytest.mark.parametrize("other", ["999000999000999", 999000999000999, None, "", f"0{FACEBOOK_APP}"])
+def test_a_token_of_any_other_app_is_refused(other: Any, said: tuple[SalesApp, dict[str, Any]]) -> None:
+    """§1.8: `app_id` must be ours, to the character."""
+    app, members = said
+    returned = app.pending(PROFILE, provider="facebook", account=ANI)
+    members["app_id"] = other
+    answer = app.confirm(returned)
+    assert (answer.json()["code"], answer.json()["retryable"]) == ("provider_unavailable", False)
+
+
+def test_both_must_say_what_is_granted(said: tuple[SalesApp, dict[str, Any]]) -> None:
+    """§1.8, §1.9: the token's own list, and the person's."""
+    app, members = said
+    members["scopes"] = ["public_profile", "email", "pages_show_list", "pages_read_engagement"]
+    assert set(connect(app, PROFILE, PAGES, without=["email"])["scopes"]) == set(members["scopes"]) - {"email"}
+    members["scopes"] = ["public_profile", "pages_show_list"]
+    assert set(connect(app, PROFILE, PAGES)["scopes"]) == {"public_profile", "pages_show_list"}
 
 
 def test_ids_may_come_as_numbers(app: SalesApp, facebook: Facebook) -> None:
@@ -212,6 +123,12 @@ def test_debug_token_says_when_a_token_ends(said: Any, app: SalesApp, facebook: 
     connection = connect(app)
     assert timedelta(days=58) < _left(connection) < timedelta(days=61)
     assert app.records(connection["id"], PROFILE).status_code == 200
+
+
+def test_debug_token_is_believed_over_the_answer(app: SalesApp, facebook: Facebook) -> None:
+    """§1.3, §1.6: the answer may promise more than the token keeps."""
+    facebook.quirk(expires_in=5_184_000, token_lifetime={"long": 10 * 86_400})
+    assert timedelta(days=9) < _left(connect(app)) < timedelta(days=11)
 
 
 def test_a_permission_taken_back_or_run_out_is_noticed_within_the_day(
