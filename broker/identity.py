@@ -24,6 +24,9 @@ MAX_TOKEN = 16 * 1024
 LEEWAY = 10
 KEPT = 3600.0
 """Seconds for which metadata and keys are kept."""
+STALE = 86_400.0
+"""Seconds for which they are still good while the issuer does not answer: its outage is none of ours. What it answers
+wrongly is no outage."""
 REFETCH = 10.0
 """Seconds between two fetches for a key id that is not known."""
 
@@ -91,7 +94,12 @@ class Identity:
             kept = self._kept.get(name)
             if kept and self._now() - kept.fetched < at_most:
                 return kept.value
-        value = fetch()
+        try:
+            value = fetch()
+        except ProviderUnavailable as error:
+            if kept and error.retryable and at_most == KEPT and self._now() - kept.fetched < STALE:
+                return kept.value
+            raise
         with self._lock:
             self._kept[name] = _Kept(value, self._now())
         return value
