@@ -11,8 +11,10 @@ from jsonschema import Draft202012Validator
 from broker.app import load_connectors
 from broker.contract import Connector, Record
 from broker.providers import built_in
+from broker.providers.base import Provider
 from broker.providers.openid import OpenIDProvider
 from broker.providers.resource import Resource
+from broker.trying import RULES, Trial
 from tests.records.raw import CLAIMS, EVENT, PERSON, disturbed, json_values
 from tests.records.raw_google import DELETED as DELETED_AT_GOOGLE
 from tests.records.raw_google import GOOGLE
@@ -33,15 +35,17 @@ def identity(connector: Connector) -> str:
     return resource(connector, connector.reads.resource).identity
 
 
+def provider(connector: Connector) -> Provider:
+    return built_in().get(connector.provider) or OpenIDProvider("idp")
+
+
 def resource(connector: Connector, name: str) -> Resource:
-    provider = built_in().get(connector.provider) or OpenIDProvider("idp")
-    return provider.resources[name]
+    return provider(connector).resources[name]
 
 
-def full(connector: Connector, fields: tuple[str, ...] | None = None) -> dict[str, Any]:
-    """A whole raw record, cut to what the connector reads or to `fields`."""
-    kept = {identity(connector), resource(connector, connector.reads.resource).below}
-    kept |= set(connector.reads.fields if fields is None else fields)
+def full(connector: Connector) -> dict[str, Any]:
+    """A whole raw record, cut to what the connector reads."""
+    kept = {identity(connector), resource(connector, connector.reads.resource).below, *connector.reads.fields}
     return {name: value for name, value in copy.deepcopy(FULL[connector.name]).items() if name in kept}
 
 
@@ -55,32 +59,11 @@ def test_every_connector_has_a_whole_record_to_be_tried_with(connector: Connecto
 
 
 @each_connector
-def test_a_whole_record_becomes_a_valid_one_that_uses_every_field(connector: Connector):
-    whole = connector.convert(full(connector))
-    is_valid(connector, whole)
-    assert whole["type"] == connector.type
-    for field in set(connector.reads.fields) - {identity(connector)}:
-        less = full(connector)
-        del less[field]
-        assert connector.convert(less) != whole, f"{field} is asked for and not used"
-
-
-@each_connector
-def test_with_any_one_field_withheld_the_record_is_valid(connector: Connector):
-    for field in set(connector.reads.fields) - {identity(connector)}:
-        less = full(connector)
-        del less[field]
-        is_valid(connector, connector.convert(less))
-
-
-@each_connector
-def test_with_the_required_fields_alone_the_record_is_valid(connector: Connector):
-    is_valid(connector, connector.convert(full(connector, connector.reads.required)))
-
-
-@each_connector
-def test_with_nothing_but_its_identity_the_record_is_valid(connector: Connector):
-    is_valid(connector, connector.convert(full(connector, ())))
+@pytest.mark.parametrize("rule", RULES)
+def test_every_connector_keeps_each_rule_that_any_author_can_try(connector: Connector, rule: str):
+    """`broker.trying` has them as a kit; tests/records/test_trying.py shows that each of them can be broken."""
+    trial = Trial(connector, provider(connector), (FULL[connector.name],))
+    assert list(RULES[rule](trial)) == []
 
 
 @pytest.mark.parametrize("name", DELETED)
@@ -92,14 +75,6 @@ def test_a_deleted_record_says_so_and_is_valid(name: str):
     assert record == {"id": record["id"], "type": connector.type, "deleted": True} | (
         {"status": "cancelled"} if name == "google_calendar" else {}
     )
-
-
-@each_connector
-def test_the_same_input_twice_gives_the_same_output_and_stays_as_it_was(connector: Connector):
-    raw = full(connector)
-    before = copy.deepcopy(raw)
-    assert connector.convert(raw) == connector.convert(raw)
-    assert raw == before
 
 
 @each_connector
@@ -122,26 +97,11 @@ def test_any_json_in_any_field_becomes_a_valid_record(connector: Connector, data
     is_valid(connector, connector.convert({**raw, identity(connector): "one"}))
 
 
-@each_connector
-@pytest.mark.parametrize("language", ["en", "id"])
-def test_the_consent_page_has_a_name_for_the_connector_and_each_field_it_reads(connector: Connector, language: str):
-    assert connector.titles[language]
-    for reads in filter(None, (connector.reads, connector.choices)):
-        titles = resource(connector, reads.resource).titles
-        missing = [field for field in reads.fields if not titles.get(field, {}).get(language)]
-        assert not missing
-
-
 @pytest.mark.parametrize("language", ["en", "id"])
 def test_every_field_that_a_provider_lists_has_a_name_for_people(language: str):
     for provider in (*built_in().values(), OpenIDProvider("idp")):
         for listed in provider.resources.values():
             assert [field for field in listed.fields if not listed.titles.get(field, {}).get(language)] == []
-
-
-@each_connector
-def test_a_connector_reads_nothing_twice(connector: Connector):
-    assert len(set(connector.reads.fields)) == len(connector.reads.fields)
 
 
 def test_the_primary_value_of_a_contact_comes_first():
