@@ -9,6 +9,7 @@ import pytest
 
 from broker.contract import Connector, RawRecord, Reads, Record
 from tests.house import Browser, Clock, Google, House, SalesApp
+from tests.records.meta import account, brand, page, shop  # noqa: F401 - fixtures
 
 
 @pytest.fixture
