@@ -2,24 +2,33 @@
 must not happen to it through an outage or a slip of the operator's. docs/token-life.md; docs/facts/meta.md §6.1.
 """
 
+import json
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
 import pytest
 import requests
+from flask import Flask, Response
 from sqlalchemy import select
 
 from broker.connections import tend
 from broker.contract import Connector, Reads
+from broker.errors import ProviderUnavailable
 from broker.models import AuditEntry
 from broker.providers.data.instagram import BASIC, Media
+from broker.providers.facebook import PROVIDER as FACEBOOK
 from broker.providers.instagram import PROVIDER
+from broker.providers.line import Line
 from broker.providers.resource import Resource
+from broker.sandbox.serve import Running
+from broker.secret import Secret
+from broker.upstream import TokenRefused, Upstream
 from tests.connections.life import ACCOUNTS, Life
 from tests.house import House
 from tests.meta import ANI, FACEBOOK_APP, Facebook, Instagram
@@ -406,3 +415,64 @@ def test_a_revocation_during_a_renewal_leaves_nothing_behind(lives: Lives, provi
 def audit_of_all(life: Life) -> list[str]:
     with life.house.broker.database.read() as session:
         return list(session.scalars(select(AuditEntry.action).order_by(AuditEntry.seq)))
+
+
+# --- answers that say nothing --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def says(meta: House) -> Iterator[Callable[[object], Line]]:
+    """A line to a Facebook that answers every call with this."""
+    with ExitStack() as stack:
+
+        def line(body: object) -> Line:
+            answer = Response(json.dumps(body), mimetype="application/json")
+            app = Flask("says")
+            app.add_url_rule("/<path:_>", "all", lambda _: answer)
+            url = stack.enter_context(Running(app)).url
+            upstream = Upstream(origins={"https://graph.facebook.com": url}, production=False)
+            stack.callback(upstream.close)
+            return replace(meta.broker.line("facebook"), upstream=upstream)
+
+        yield line
+
+
+UNCLEAR: list[object] = [
+    {},
+    {"data": None},
+    {"data": []},
+    {"data": {}},
+    {"data": {"is_valid": None}},
+    {"data": {"is_valid": "false"}},
+    {"data": {"is_valid": 0}},
+    {"data": {"is_valid": True, "app_id": FACEBOOK_APP, "user_id": "7"}},
+    {"data": {"is_valid": True, "app_id": FACEBOOK_APP, "user_id": "7", "scopes": "email"}},
+    {"data": {"is_valid": True, "app_id": "of another", "user_id": "7", "scopes": []}},
+    {"error": {"code": 190, "error_subcode": 458}},
+    {"error": "190"},
+]
+
+
+@pytest.mark.parametrize("body", UNCLEAR, ids=json.dumps)
+def test_a_debug_token_that_says_nothing_clear_condemns_nothing(says: Callable[[object], Line], body: object) -> None:
+    with pytest.raises(ProviderUnavailable):
+        FACEBOOK.inspect(says(body), Secret("T"))
+
+
+@pytest.mark.parametrize(
+    ("error", "fate"),
+    [
+        (None, "dead"),
+        ({}, "dead"),
+        ({"code": 190}, "dead"),
+        ({"code": 190, "subcode": 458}, "removed"),
+        ({"code": 190, "error_subcode": 459}, "paused"),
+        ({"code": 100, "message": "The App_id in the input_token did not match the Viewing App"}, "passing"),
+    ],
+)
+def test_what_debug_token_says_of_a_dead_token_is_its_fate(
+    says: Callable[[object], Line], error: object, fate: str
+) -> None:
+    with pytest.raises(TokenRefused) as refused:
+        FACEBOOK.inspect(says({"data": {"is_valid": False, "error": error}}), Secret("T"))
+    assert FACEBOOK.fate(refused.value) == fate
