@@ -186,13 +186,32 @@ def connection(connection_id: str) -> Response:
 
 
 def _share(connection_id: str, grant: Answer) -> dict[str, Any]:
-    """One grant with its records. A withdrawn one is asked too, to show that it is refused."""
+    """One grant with its records, of the first asset chosen where it reads one of several. A withdrawn one is asked
+    too, to show that it is refused."""
+    share: dict[str, Any] = {"grant": grant, "refusal": None, "headings": [], "rows": [], "offered": []}
+    asset = {"asset": grant["assets"][0]["id"]} if grant.get("assets") else {}
+    query = urlencode({"limit": SHOWN, **asset})
     try:
-        answer = _call("GET", f"{_connection_path(connection_id)}/records/{grant['connector']}?limit={SHOWN}")
+        answer = _call("GET", f"{_connection_path(connection_id)}/records/{grant['connector']}?{query}")
     except BrokerRefused as error:
-        return {"grant": grant, "refusal": error.problem, "headings": [], "rows": []}
+        if error.problem.get("code") == "asset_required":
+            return {**share, "offered": _call("GET", _assets_path(connection_id, grant["connector"])).get("items", [])}
+        return {**share, "refusal": error.problem}
     headings, rows = table(answer.get("records", []))
-    return {"grant": grant, "refusal": None, "headings": headings, "rows": rows}
+    return {**share, "headings": headings, "rows": rows}
+
+
+def _assets_path(connection_id: str, connector: str) -> str:
+    return f"{_connection_path(connection_id)}/assets/{quote(connector, safe='')}"
+
+
+@PAGES.post("/connections/<connection_id>/choose")
+def choose(connection_id: str) -> AnyResponse:
+    """Which Pages, calendars or sheets a connector may read; later choices only narrow it."""
+    _own(connection_id)
+    body = {"assets": request.form.getlist("asset")}
+    _call("PUT", _assets_path(connection_id, request.form.get("connector", "")), body)
+    return redirect(f"/connections/{quote(connection_id, safe='')}", 303)
 
 
 @PAGES.post("/connections/<connection_id>/withdraw")

@@ -60,6 +60,18 @@ ENGLISH = {
     "not_due": "not needed: the connection goes on",
     "google_contacts": "Google contacts",
     "google_calendar": "Google calendar",
+    "facebook_profile": "Facebook profile",
+    "facebook_pages": "Facebook Pages",
+    "facebook_leads": "Facebook leads",
+    "instagram_profile": "Instagram profile",
+    "instagram_media": "Instagram posts",
+    "instagram_comments": "Instagram comments",
+    "choose": "Which of these may be read?",
+    "allow_these": "Allow",
+    "remove_at": "You can remove the app yourself at",
+    "text": "Text",
+    "author": "From",
+    "username": "User name",
     "name": "Name",
     "email": "Email",
     "phone": "Phone",
@@ -127,6 +139,18 @@ INDONESIAN = {
     "not_due": "tidak perlu: koneksi tetap berjalan",
     "google_contacts": "Kontak Google",
     "google_calendar": "Kalender Google",
+    "facebook_profile": "Profil Facebook",
+    "facebook_pages": "Halaman Facebook",
+    "facebook_leads": "Prospek Facebook",
+    "instagram_profile": "Profil Instagram",
+    "instagram_media": "Kiriman Instagram",
+    "instagram_comments": "Komentar Instagram",
+    "choose": "Mana yang boleh dibaca?",
+    "allow_these": "Izinkan",
+    "remove_at": "Anda dapat menghapus aplikasi ini sendiri di",
+    "text": "Teks",
+    "author": "Dari",
+    "username": "Nama pengguna",
     "name": "Nama",
     "email": "Email",
     "phone": "Telepon",
@@ -141,14 +165,22 @@ TEXTS: Mapping[str, Mapping[str, str]] = {"id": INDONESIAN, "en": ENGLISH}
 
 LANGUAGES = {"id": "Bahasa Indonesia", "en": "English"}
 
-OFFERS: Mapping[str, tuple[str, ...]] = {"google": ("google_contacts", "google_calendar")}
+OFFERS: Mapping[str, tuple[str, ...]] = {
+    "google": ("google_contacts", "google_calendar"),
+    "facebook": ("facebook_profile", "facebook_pages", "facebook_leads"),
+    "instagram": ("instagram_profile", "instagram_media", "instagram_comments"),
+}
 """Providers that can be connected here, and the connectors that are asked for."""
 
-PROVIDERS = {"google": "Google"}
+PROVIDERS = {"google": "Google", "facebook": "Facebook", "instagram": "Instagram"}
 
 COLUMNS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "contact": (("name", "name"), ("email", "emails"), ("phone", "phones"), ("company", "company")),
     "event": (("event", "title"), ("when", "start"), ("where", "location")),
+    "lead": (("name", "name"), ("email", "emails"), ("phone", "phones"), ("company", "company")),
+    "post": (("text", "text"), ("when", "posted_at")),
+    "comment": (("text", "text"), ("author", "author"), ("when", "posted_at")),
+    "profile": (("name", "name"), ("username", "username"), ("email", "email")),
 }
 """By record type: the text that heads a column, and the record's member in it."""
 
@@ -165,7 +197,8 @@ def _cell(value: Any) -> str:  # noqa: ANN401 - any JSON
     if isinstance(value, list):
         return ", ".join(_cell(item) for item in value)
     if isinstance(value, dict):
-        return str(value.get("value") or moment(value.get("date_time")) or value.get("date") or "")
+        shown = (value.get("value"), moment(value.get("date_time")), value.get("date"), value.get("name"))
+        return str(next(filter(None, (*shown, value.get("username"))), ""))
     return "" if value is None else str(value)
 
 

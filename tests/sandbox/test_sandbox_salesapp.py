@@ -45,10 +45,13 @@ class Broker:
         200,
     )
     receipts: list[dict[str, Any]] = field(default_factory=lambda: [dict(RECEIPT)])
+    assets: list[dict[str, str]] | None = None
+    queries: list[dict[str, str]] = field(default_factory=list)
+    """Of what was asked for records."""
 
     def app(self) -> Flask:
         app = Flask(__name__)
-        app.add_url_rule("/<path:path>", "any", self._answer, methods=["GET", "POST", "DELETE"])
+        app.add_url_rule("/<path:path>", "any", self._answer, methods=["GET", "POST", "PUT", "DELETE"])
         return app
 
     def _answer(self, path: str) -> Response | tuple[Response, int]:
@@ -62,7 +65,10 @@ class Broker:
             return jsonify(id="ses_1", url=CONSENT), 201
         if path.endswith("/confirm"):
             return jsonify(self.confirmed[0]), self.confirmed[1]
+        if "/assets/" in path:
+            return jsonify(items=[{"id": "page-7", "label": "Toko <Ani>", "granted": False}])
         if "/records/" in path:
+            self.queries.append(request.args.to_dict())
             return jsonify(self.records[0]), self.records[1]
         if path == "v1/revocations":
             mine = request.args["tenant"] == "demo" and request.args["subject"] == "ani"
@@ -72,7 +78,7 @@ class Broker:
         return jsonify({"items": [self._connection()]} if path == "v1/connections" else self._connection())
 
     def _connection(self) -> dict[str, Any]:
-        grants = [{"connector": "google_contacts", "missing_scopes": [], "withdrawn_at": None}]
+        grant = {"connector": "google_contacts", "missing_scopes": [], "withdrawn_at": None, "assets": self.assets}
         account = {"id": "1", "label": "ani@example.com"}
         return {
             "id": "con_1",
@@ -81,7 +87,7 @@ class Broker:
             "state": self.state,
             "created_at": "2026-11-25T00:17:00.000Z",
             "account": None if self.state == "revoked" else account,
-            "grants": grants,
+            "grants": [grant],
         }
 
 
@@ -162,6 +168,10 @@ def test_the_connection_shows_its_records_escaped(browser: Browser) -> None:
     [
         ({"type": "event", "title": "Visit", "start": {"date_time": "2026-12-03T09:00:00+07:00"}}, "2026-12-03 09:00"),
         ({"type": "event", "title": "Stock-taking", "start": {"date": "2026-12-31"}}, "2026-12-31"),
+        ({"type": "comment", "text": "Halo", "author": {"name": "Dewi", "id": "7"}}, "Dewi"),
+        ({"type": "lead", "name": "Dewi", "emails": [{"value": "dewi@example.org"}]}, "dewi@example.org"),
+        ({"type": "post", "text": "Teh baru", "posted_at": "2026-10-02T21:00:00+0000"}, "2026-10-02 21:00"),
+        ({"type": "profile", "name": "Ani", "username": "ani.wijaya"}, "ani.wijaya"),
         ({"type": "something_new", "id": "RECORD-1"}, "RECORD-1"),
     ],
 )
@@ -206,11 +216,35 @@ def test_the_receipt_says_how_it_ended(browser: Browser) -> None:
     assert "menegaskan bahwa izin sudah dihapus" in browser.get("/receipts/rev_1?lang=id").text
 
 
-def test_a_withdrawal_is_no_business_of_the_provider(broker: Broker, browser: Browser) -> None:
-    broker.receipts[0]["connections"] = [{**ENDED, "ended": "grant", "connector": "google_contacts"}]
+def test_a_withdrawal_of_which_the_provider_was_not_told_says_nothing_of_it(broker: Broker, browser: Browser) -> None:
+    withdrawn = {**ENDED, "ended": "grant", "connector": "google_contacts", "provider_outcome": "shared"}
+    broker.receipts[0]["connections"] = [withdrawn]
     page = browser.get("/receipts/rev_1").text
     assert "reading by Google contacts" in page
     assert "The provider" not in page
+
+
+def test_a_receipt_says_where_the_user_removes_the_app_by_hand(broker: Broker, browser: Browser) -> None:
+    place = {"url": "https://www.instagram.com/accounts/manage_access/", "path": "Instagram > Settings"}
+    broker.receipts[0]["connections"] = [{**ENDED, "provider_outcome": "not_supported", "remove_at": place}]
+    page = browser.get("/receipts/rev_1").text
+    assert f'<a href="{place["url"]}" rel="noreferrer">Instagram &gt; Settings</a>' in page
+    assert "offers no way to be told" in page
+
+
+def test_where_there_is_a_choice_the_user_makes_it(broker: Broker, browser: Browser) -> None:
+    broker.records = ({"code": "asset_required", "status": 400, "assets": []}, 400)
+    page = browser.get("/connections/con_1").text
+    assert '<input type="checkbox" name="asset" value="page-7"> <span>Toko &lt;Ani&gt;</span>' in page
+    answer = browser.post("/connections/con_1/choose", data={"connector": "google_contacts", "asset": ["page-7"]})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/connections/con_1")
+    assert broker.calls[-1] == ("PUT", "/v1/connections/con_1/assets/google_contacts", {"assets": ["page-7"]})
+
+
+def test_of_several_chosen_the_first_is_shown(broker: Broker, browser: Browser) -> None:
+    broker.assets = [{"id": "page-7", "label": "Toko"}, {"id": "page-8", "label": "Kopi"}]
+    browser.get("/connections/con_1")
+    assert broker.queries[-1] == {"limit": "8", "asset": "page-7"}
 
 
 def test_a_receipt_in_progress_is_shown_as_that(broker: Broker, browser: Browser) -> None:
