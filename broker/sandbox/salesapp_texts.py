@@ -188,12 +188,14 @@ COLUMNS: Mapping[str, tuple[tuple[str, str], ...]] = {
 def table(records: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
     """Headings (names of texts) and rows; a type that is not known shows its ids."""
     columns = COLUMNS.get(records[0].get("type", ""), (("id", "id"),)) if records else ()
-    rows = [[_cell(record.get(member)) for _, member in columns] for record in records]
+    rows = [[_cell(record.get(member), when=heading == "when") for heading, member in columns] for record in records]
     return [heading for heading, _ in columns], rows
 
 
-def _cell(value: Any) -> str:  # noqa: ANN401 - any JSON
+def _cell(value: Any, *, when: bool = False) -> str:  # noqa: ANN401 - any JSON
     """A text, a moment, or the values of a list."""
+    if when and isinstance(value, str):
+        return moment(value)
     if isinstance(value, list):
         return ", ".join(_cell(item) for item in value)
     if isinstance(value, dict):
