@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import or_, update
 
-from broker import cursors, metrics, scopes
+from broker import cursors, metrics
 from broker.accesses import Counted
 from broker.clients import Caller
 from broker.connections import use
@@ -99,9 +99,8 @@ def _converted(
     items = [raw for raw in listing.items if is_identified(raw, resource)]
     if resource.of_account and any(raw[resource.identity] != account for raw in items):
         raise ProviderUnavailable("The provider answered with another account's data.", retryable=False)
-    always = (resource.identity, resource.below) if resource.below else (resource.identity,)
-    visible = (resource.visible(scopes.cut(raw, always, fields), decision.effective) for raw in items)
-    records = [{**standing.connector.convert(raw), "source": source} for raw in visible]
+    seen = (resource.passed_on(raw, fields, decision.effective) for raw in items)
+    records = [{**standing.connector.convert(raw), "source": source} for raw in seen]
     kind = standing.connector.type
     return records + [{"id": gone, "type": kind, "deleted": True, "source": source} for gone in listing.gone]
 

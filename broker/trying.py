@@ -72,12 +72,9 @@ class Trial:
 
     def passed(self, raw: Raw, fields: Iterable[str]) -> dict[str, Any]:
         """What the broker would pass on of a provider's record, were these fields permitted."""
-        resource = self.resource
-        always = (resource.identity, resource.below) if resource.below else (resource.identity,)
-        every = frozenset().union(
-            *(together for row in resource.fields.values() for together in scopes.alternatives(row))
-        )
-        return resource.visible(scopes.cut(copy.deepcopy(dict(raw)), always, fields), every)
+        rows = self.resource.fields.values()
+        every = frozenset().union(*(together for row in rows for together in scopes.alternatives(row)))
+        return self.resource.passed_on(copy.deepcopy(raw), fields, every)
 
     def cut(self, fields: Iterable[str]) -> list[dict[str, Any]]:
         """Every raw record that has an identity: without one the broker passes nothing on."""

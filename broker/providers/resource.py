@@ -1,11 +1,11 @@
 """A kind of data at a provider, as a value: which operation fetches it, which scopes open its fields, how a page of it
 is asked for and taken apart."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from broker.scopes import FieldScopes
+from broker.scopes import FieldScopes, cut
 
 Values = dict[str, str | Sequence[str]]
 """An operation's parameters: name → text, or several texts where it may be repeated."""
@@ -119,3 +119,8 @@ class Resource:
     def visible(self, raw: dict[str, Any], scopes: frozenset[str]) -> dict[str, Any]:  # noqa: ARG002
         """Rules below the field (a value's source, a list's reach), on a record already cut."""
         return raw
+
+    def passed_on(self, raw: Mapping[str, Any], fields: Iterable[str], scopes: frozenset[str]) -> dict[str, Any]:
+        """What of a provider's record reaches a connector that may see these fields, and nothing else of it."""
+        always = (self.identity, self.below) if self.below else (self.identity,)
+        return self.visible(cut(raw, always, fields), scopes)

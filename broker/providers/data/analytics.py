@@ -100,6 +100,9 @@ class Report(Resource):
         if not isinstance(count, int) or isinstance(count, bool):
             raise ValueError("rowCount is no number")
         offset, skipped = _at(place)
+        asked = [name for name in DIMENSIONS if name in place.fields]
+        if rows and _headers(answer, "dimensionHeaders") != asked:
+            raise ValueError("not the dimensions that were asked for")
         found = list(_figures(answer, rows))[skipped:][: place.limit]
         after = offset * len(METRICS) + skipped + len(found)
         if found and after < count * len(METRICS):
