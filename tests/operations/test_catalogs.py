@@ -76,6 +76,24 @@ def test_every_table_that_google_names_is_looked_at():
     )
 
 
+def test_a_table_is_read_when_the_first_of_its_operations_is_asked_for():
+    google.table.cache_clear()
+    provider = built_in()["google"]
+    assert google.table.cache_info().currsize == 0
+    assert provider.operation("people.otherContacts.list", endpoints(provider)).method == "GET"
+    assert provider.operation("people.people.connections.list", endpoints(provider)).method == "GET"
+    assert google.table.cache_info().currsize == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["oauth2.tokeninfo", "mybusinessaccountmanagement.accounts.list", "", "people", "../x"]
+)
+def test_an_operation_of_an_api_that_is_not_listed_is_denied(name: str):
+    provider = built_in()["google"]
+    with pytest.raises(OperationDenied):
+        provider.operation(name, endpoints(provider))
+
+
 @pytest.mark.parametrize(("name", "count"), COUNTS.items())
 def test_each_table_has_every_method_of_its_document(name: str, count: int):
     assert len(list(CATALOGS[name])) == count

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from broker import scopes
@@ -22,7 +22,7 @@ from tests.records.raw_google import MAIL, OTHER_PERSON
 GOOGLE = built_in()["google"]
 RESOURCES = GOOGLE.resources
 AUTH = "https://www.googleapis.com/auth/"
-BEGUN = Place(fields=("x",), limit=100, began="2026-11-25T03:00:00Z")
+BEGUN = Place(fields=("date", "metric", "value"), limit=100, began="2026-11-25T03:00:00Z")
 
 
 def auth(*names: str) -> frozenset[str]:
@@ -33,7 +33,7 @@ def seen(name: str, raw: dict[str, Any], opened: frozenset[str]) -> dict[str, An
     """What of a raw record a connector that asks for everything is passed with these scopes."""
     resource = RESOURCES[name]
     fields = [field for field in resource.fields if scopes.opened(field, resource.fields, opened)]
-    return resource.visible(scopes.cut(raw, (resource.identity,), fields), opened)
+    return resource.passed_on(raw, fields, opened)
 
 
 # --- Gmail -------------------------------------------------------------------------------------------------------
@@ -430,6 +430,7 @@ def test_a_later_report_begins_some_days_before_the_earlier_one_began():
         {"rows": [{}], "rowCount": 1},
         {**report(("20261101", "1", "2", "3", "4")), "metricHeaders": [{"name": "sessions"}]},
         {**report(("20261101", "1", "2", "3", "4")), "dimensionHeaders": []},
+        {**report(("20261101", "1", "2", "3", "4")), "dimensionHeaders": [{"name": "country"}]},
         report(("20261101", "1", "2", "3")),
     ],
 )
@@ -488,3 +489,59 @@ def test_business_profile_lists_no_operation_that_writes():
         assert operations
         assert {operation.method for operation in operations} == {"GET"}
         assert {operation.scopes for operation in operations} == {auth("business.manage")}
+
+
+# --- answers of any shape ----------------------------------------------------------------------------------------
+
+DATED = {"date": {"year": 2026, "month": 11, "day": 1}, "value": "3"}
+SERIES = {"dailyMetric": "CALL_CLICKS", "timeSeries": {"datedValues": [DATED]}}
+CHANGE = {"message": {"id": "a", "threadId": "t", "labelIds": ["INBOX"]}}
+ANSWERS: list[tuple[str, dict[str, Any], Place]] = [
+    ("other_contacts", {"otherContacts": [OTHER_PERSON], "nextPageToken": "p", "nextSyncToken": "s"}, BEGUN),
+    ("message_ids", {"emailAddress": "a@example.com", "historyId": "17"}, BEGUN),
+    ("message_ids", {"messages": [{"id": "a", "threadId": "t"}], "nextPageToken": "p"}, Place(page="first")),
+    (
+        "message_ids",
+        {
+            "history": [{"id": "1", "messagesAdded": [CHANGE], "labelsRemoved": [CHANGE], "messagesDeleted": [CHANGE]}],
+            "historyId": "40",
+            "nextPageToken": "p",
+        },
+        Place(changes="17"),
+    ),
+    ("messages", MAIL, Place(within=MAIL["id"])),
+    ("spreadsheets", {"files": [{"id": "1", "name": "Harga"}], "nextPageToken": "p"}, BEGUN),
+    ("rows", {"valueRanges": [{"range": "Sheet1!A1:Z102", "values": [["Nama"], ["Dewi"]]}]}, BEGUN),
+    (
+        "properties",
+        {"accountSummaries": [{"propertySummaries": [{"property": "properties/1", "displayName": "Web"}]}]},
+        BEGUN,
+    ),
+    ("traffic", report(("20261101", "1", "2", "3", "4"), hidden=("totalRevenue",)), BEGUN),
+    ("locations", {"locations": [{"name": "locations/1", "title": "Toko"}], "nextPageToken": "p"}, BEGUN),
+    ("performance", {"multiDailyMetricTimeSeries": [{"dailyMetricTimeSeries": [SERIES]}]}, BEGUN),
+]
+
+
+@pytest.mark.parametrize(("name", "answer", "place"), ANSWERS, ids=[name for name, _, _ in ANSWERS])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_whatever_google_answers_is_a_listing_or_malformed(
+    name: str, answer: dict[str, Any], place: Place, data: st.DataObject
+):
+    resource = RESOURCES[name]
+    sent = data.draw(disturbed(answer).filter(lambda value: isinstance(value, dict)))
+    try:
+        listing = resource.listing(sent, place)
+    except ValueError:
+        return
+    assert all(isinstance(key, str) and key for key in listing.gone)
+    for raw in listing.items:
+        resource.as_asset(raw)
+        assert set(resource.passed_on(raw, resource.fields, frozenset())) <= {resource.identity, *resource.fields}
+
+
+@pytest.mark.parametrize(("name", "answer", "place"), ANSWERS, ids=[name for name, _, _ in ANSWERS])
+def test_what_google_answers_when_all_is_well_is_a_listing(name: str, answer: dict[str, Any], place: Place):
+    listing = RESOURCES[name].listing(answer, place)
+    assert listing.items or listing.gone or listing.has_more
