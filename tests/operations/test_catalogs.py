@@ -1,4 +1,5 @@
-"""The compiled tables of Google's methods: each finds itself; and what every provider names of its operations."""
+"""The tables of Google's methods that our connectors use: each finds itself, whatever stands in its path; and what every
+provider names of its operations."""
 
 import re
 from collections.abc import Mapping
@@ -29,7 +30,7 @@ COUNTS = {
     "businessprofileperformance.v1": 3,
 }
 """Methods of each document; of those without scopes only what is read (docs/facts/google.md §4.5)."""
-CATALOGS = {name: load(name) for name in COUNTS}
+CATALOGS = {name: load(name, archive=google.ARCHIVE) for name in COUNTS}
 GOOGLE = Catalog.merged(*CATALOGS.values())
 METHODS = sorted(GOOGLE, key=lambda operation: operation.id)
 ids = [operation.id for operation in METHODS]
@@ -66,32 +67,8 @@ def path_of(operation: Operation, values: Mapping[str, Any]) -> str:
     return operation.url(values).partition("?")[0]
 
 
-def test_every_table_that_google_names_is_looked_at():
-    assert set(google.TABLES.values()) == set(COUNTS)
-    assert all(
-        CATALOGS[table].operation(operation.id)
-        for api, table in google.TABLES.items()
-        for operation in CATALOGS[table]
-        if operation.id.startswith(f"{api}.")
-    )
-
-
-def test_a_table_is_read_when_the_first_of_its_operations_is_asked_for():
-    google.table.cache_clear()
-    provider = built_in()["google"]
-    assert google.table.cache_info().currsize == 0
-    assert provider.operation("people.otherContacts.list", endpoints(provider)).method == "GET"
-    assert provider.operation("people.people.connections.list", endpoints(provider)).method == "GET"
-    assert google.table.cache_info().currsize == 1
-
-
-@pytest.mark.parametrize(
-    "name", ["oauth2.tokeninfo", "mybusinessaccountmanagement.accounts.list", "", "people", "../x"]
-)
-def test_an_operation_of_an_api_that_is_not_listed_is_denied(name: str):
-    provider = built_in()["google"]
-    with pytest.raises(OperationDenied):
-        provider.operation(name, endpoints(provider))
+def test_every_version_that_google_names_is_looked_at():
+    assert {f"{api}.{version}" for api, version in google.VERSIONS.items()} == set(COUNTS)
 
 
 @pytest.mark.parametrize(("name", "count"), COUNTS.items())
