@@ -158,6 +158,20 @@ def test_the_scopes_to_name_at_google_are_those_that_the_connectors_need() -> No
     assert told == needed
 
 
+@pytest.mark.parametrize("name", ["facebook", "instagram"])
+def test_the_permissions_to_name_at_meta_are_those_that_each_connector_needs(name: str) -> None:
+    provider, told = built_in()[name], dict[str, set[str]]()
+    for connectors, permissions, *_ in page(f"docs/connect-{name}.md").rows("3. The permissions"):
+        told |= {connector: set(spans(permissions)) for connector in spans(connectors)}
+    always = set(provider.identity_scopes)
+    needed = {
+        connector.name: set(connector_scopes(connector, provider)) | always
+        for connector in load_connectors().values()
+        if connector.provider == name
+    }
+    assert {connector: permissions | always for connector, permissions in told.items()} == needed
+
+
 # --- decisions, facts, pictures, versions --------------------------------------------------------------------
 
 
@@ -183,7 +197,8 @@ def test_each_decision_is_in_the_index_under_its_own_title() -> None:
 
 def _citing() -> list[Path]:
     code = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
-    return [*code, *(decision.path for decision in _decisions()), ROOT / "docs" / "connect-google.md"]
+    steps = sorted((ROOT / "docs").glob("connect-*.md"))
+    return [*code, *(decision.path for decision in _decisions()), *steps]
 
 
 def test_each_fact_that_is_cited_by_its_section_exists() -> None:
