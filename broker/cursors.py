@@ -11,7 +11,7 @@ from broker.runtime import Broker
 from broker.vault import Undecryptable
 
 LONGEST = 16_384
-FORMAT = 2
+FORMAT = 3
 """Of what a cursor holds; a place in another format is not understood, and the reading starts anew."""
 
 

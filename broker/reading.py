@@ -138,6 +138,14 @@ def gathered(broker: Broker, reading: Reading) -> tuple[Place, Listing]:
     return first, replace(listing, items=items, gone=tuple(gone))
 
 
+def _fitting(place: Place, listing: Listing, room: int) -> Listing:
+    """No more than there is room for: what one answer holds beyond that is asked for again, and skipped as far as it
+    was handed out."""
+    if len(listing.items) <= room:
+        return listing
+    return replace(listing, items=listing.items[:room], next=replace(place, skip=place.skip + room), has_more=True)
+
+
 def _step(broker: Broker, reading: Reading) -> tuple[Place, Listing]:
     """One provider call. A refused token is renewed, or asked about, once; what is too much at once is asked for by
     half, once. Each call rests on a decision of the state that its token was read from."""
@@ -160,8 +168,9 @@ def _step(broker: Broker, reading: Reading) -> tuple[Place, Listing]:
         answer = _called(broker, reading, decision, call, token, line)
         if isinstance(answer, Answer) and answer.status == 200:
             pauses.heed(broker, connection, api, decision.provider.usage(answer))
-            return place, _following(decision, call, place, _listing(call.resource, answer, call.place))
-        verdict = _judged(decision.provider, answer)
+            listing = _following(decision, call, place, _listing(call.resource, answer, call.place))
+            return place, _fitting(place, listing, reading.limit if call.below else place.limit)
+        verdict = judged(decision.provider, answer)
         if verdict.kind == "gone":
             verdict = Verdict(call.resource.not_found)
         if verdict.kind == "token" and refused is None:
@@ -174,12 +183,12 @@ def _step(broker: Broker, reading: Reading) -> tuple[Place, Listing]:
         if verdict.kind == "gone" and call.below:
             return place, _following(decision, call, place, Listing([], None, has_more=False))
         if verdict.kind == "scope" or (verdict.kind == "token" and call.operation.is_for_asset):
-            raise _refused_for_scope(broker, reading, token, decision)
+            raise refused_for_scope(broker, reading, token, decision)
         if verdict.kind == "asset" and decision.asset:
             reread.drop_asset(broker, token.standing.connection.id, decision.asset)
         if verdict.kind in ("rate", "blocked"):
             pauses.put(broker, connection, api, verdict)
-        raise _failure(verdict, answer.status if isinstance(answer, Answer) else 400, place)
+        raise failure(verdict, answer.status if isinstance(answer, Answer) else 400, place)
 
 
 def _starting(broker: Broker, reading: Reading, decision: Decision) -> Place:
@@ -241,11 +250,12 @@ def _following(decision: Decision, call: _Call, place: Place, listing: Listing) 
     if call.below:
         queue = place.queue if place.within else place.queue[1:]
         within = call.place.within if listing.has_more else None
-        after = replace(place, within=within, page=found.page if within else None, queue=queue, newest=newest)
-        items = [_told(raw, decision.resource, call.place.within) for raw in listing.items]
+        page = found.page if within else None
+        after = replace(place, within=within, page=page, queue=queue, newest=newest, skip=0)
+        items = [_told(raw, decision.resource, call.place.within) for raw in listing.items[place.skip :]]
         return _ended(decision, after, replace(listing, items=items))
     after = replace(found, fields=place.fields, limit=place.limit, began=place.began, newest=newest)
-    listing = replace(listing, items=[_of_asset(raw, decision) for raw in listing.items])
+    listing = replace(listing, items=[_of_asset(raw, decision) for raw in listing.items[place.skip :]])
     if listing.has_more:
         return replace(listing, next=after)
     return replace(listing, next=_resumed(decision, after))
@@ -294,13 +304,13 @@ def _called(
     return line.operate(operation, url, token=bearer, deadline=left, body=sent)
 
 
-def _judged(provider: Provider, answer: Answer | TokenRefused) -> Verdict:
+def judged(provider: Provider, answer: Answer | TokenRefused) -> Verdict:
     if isinstance(answer, TokenRefused):
         return provider.verdict_of(answer)
     return provider.verdict(answer.status, answer.lenient(), provider.wait(answer))
 
 
-def _refused_for_scope(broker: Broker, reading: Reading, token: refresh.Token, decision: Decision) -> InsufficientScope:
+def refused_for_scope(broker: Broker, reading: Reading, token: refresh.Token, decision: Decision) -> InsufficientScope:
     """The provider knows better than our last report of the grant: it is read again. Where the provider tells nobody
     what was granted, its refusal is its word."""
     provider, reads, table = decision.provider, token.standing.connector.reads, decision.resource.fields
@@ -319,7 +329,7 @@ def _refused_for_scope(broker: Broker, reading: Reading, token: refresh.Token, d
     )
 
 
-def _failure(verdict: Verdict, status: int, place: Place) -> Exception:
+def failure(verdict: Verdict, status: int, place: Place) -> Exception:
     """What an error answer means to the caller (docs/facts/google.md §5.8, docs/facts/meta.md §6.1)."""
     if verdict.kind == "place_lost" and not place.is_start:
         return PlaceLost()

@@ -35,10 +35,12 @@ class Place:
     """The one below which it is reading."""
     parents: str | None = None
     """The next page of them."""
+    skip: int = 0
+    """Records of the next answer that were handed out before."""
 
     @property
     def is_start(self) -> bool:
-        return not (self.page or self.changes or self.walking)
+        return not (self.page or self.changes or self.walking or self.skip)
 
 
 @dataclass(frozen=True)
