@@ -77,7 +77,7 @@ def _page(
     standing = use.again(broker, standing)
     decision = decide(broker, standing, asset)
     records = _converted(broker, standing, decision, asked_with, listing)
-    _note_use(broker, caller, standing, decision, len(records))
+    note_use(broker, caller, standing, decision, len(records))
     body = {
         "records": records,
         "next_cursor": cursors.sealed(broker, standing, decision.asset, listing.next) if listing.next else None,
@@ -105,7 +105,7 @@ def _converted(
     return records + [{"id": gone, "type": kind, "deleted": True, "source": source} for gone in listing.gone]
 
 
-def _note_use(broker: Broker, caller: Caller, standing: Standing, decision: Decision, records: int) -> None:
+def note_use(broker: Broker, caller: Caller, standing: Standing, decision: Decision, records: int) -> None:
     """Count the access before its data are served. Raises `Unavailable` where counts cannot be kept (I10)."""
     now, row = broker.clock(), standing.connection
     hour = now.replace(minute=0, second=0, microsecond=0)

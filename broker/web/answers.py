@@ -190,6 +190,12 @@ class WouldEnd(Answer):
     siblings: list[Sibling]
 
 
+class Raw(BaseModel):
+    """A provider's own answer, with nothing left in it but what was granted."""
+
+    model_config = ConfigDict(extra="allow")
+
+
 class AuditEntry(Answer):
     id: str
     at: Time

@@ -52,23 +52,25 @@ def route(
     scope: str | None,
     answers: Mapping[int, Any],
     body: type[bodies.Body] | None = None,
-    query: type[bodies.Query] = bodies.NoQuery,
+    query: type[bodies.Query] | None = bodies.NoQuery,
     errors: tuple[type[BrokerError], ...] = (),
+    changes: bool = True,
 ) -> Callable[[View], View]:
     """Register a view. It is called with `client`, the path's variables, and `given` (the body) and `asked` (the
-    query) where it has one; it returns what is to be sent as JSON, or that and a status, or a response."""
+    query) where it has one; it returns what is to be sent as JSON, or that and a status, or a response. A query of None
+    is the view's own to read. What `changes` nothing is answered anew each time, whatever the `Idempotency-Key`."""
 
     def decorate(view: View) -> View:
         @wraps(view)
         def answer(**path: str) -> Response | tuple[Response, int]:
             arguments: dict[str, Any] = {"client": caller(*([scope] if scope else [])), **path}
-            asked = bodies.query(query)
-            if query is not bodies.NoQuery:
+            asked = bodies.query(query) if query else None
+            if query not in (None, bodies.NoQuery):
                 arguments["asked"] = asked
             if body is not None:
                 arguments["given"] = bodies.body(body)
             key = request.headers.get("Idempotency-Key")
-            if key is None or method == "GET":
+            if key is None or method == "GET" or not changes:
                 return _response(view(**arguments))
             return _once(arguments["client"], key, lambda: view(**arguments))
 

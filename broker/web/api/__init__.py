@@ -2,6 +2,6 @@
 
 from flask import Blueprint
 
-from broker.web.api import connecting, reading, revoking
+from broker.web.api import connecting, reading, relaying, revoking
 
-BLUEPRINTS: tuple[Blueprint, ...] = (connecting.connecting, reading.reading, revoking.revoking)
+BLUEPRINTS: tuple[Blueprint, ...] = (connecting.connecting, reading.reading, relaying.relaying, revoking.revoking)
