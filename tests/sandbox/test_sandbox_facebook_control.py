@@ -355,6 +355,13 @@ def test_a_conversation_tells_of_a_new_message(facebook: FacebookApp) -> None:
     assert (talk["snippet"], talk["message_count"], talk["updated_time"][:4]) == ("Baru", 6, "2027")
 
 
+def test_a_post_tells_of_a_new_comment_by_its_last_change(facebook: FacebookApp) -> None:
+    post, token = f"{ANI_PAGE}_122000010000299", facebook.of_page()
+    facebook.told("records", {"page": ANI_PAGE, "comment": {}, "of": post})
+    found = facebook.get(f"/{post}", token, fields="created_time,updated_time").json()
+    assert found["created_time"] < found["updated_time"] == "2027-01-15T08:00:00+0000"
+
+
 def test_records_are_changed_and_deleted(facebook: FacebookApp) -> None:
     token, post = facebook.of_page(), f"{ANI_PAGE}_122000010000299"
     facebook.told("records", {"page": ANI_PAGE, "post": {"id": post, "message": "Lain"}})

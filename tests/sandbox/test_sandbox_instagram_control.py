@@ -226,9 +226,28 @@ def test_a_post_is_added_changed_and_deleted(instagram: App) -> None:
     assert instagram.get("/me", token, fields="media_count").json()["media_count"] == 300
 
 
+def test_a_comment_an_answer_and_a_message_are_added_of_this_moment(instagram: App) -> None:
+    token = instagram.connect()
+    post = instagram.data("/me/media", token, limit=1)[0]["id"]
+    comment = instagram.control("records", {"account": ANI, "comment": {"text": "Baru"}}).json()["id"]
+    answer = instagram.control("records", {"account": ANI, "reply": {"text": "Ya"}, "of": comment}).json()["id"]
+    newest = instagram.data(f"/{post}/comments", token, limit=1, fields="text,replies{text,parent_id}")[0]
+    assert (newest["id"], newest["text"]) == (comment, "Baru")
+    assert newest["replies"]["data"] == [{"text": "Ya", "parent_id": comment, "id": answer}]
+    talk = instagram.data("/me/conversations", token, limit=1, platform="instagram")[0]["id"]
+    message = instagram.control("records", {"account": ANI, "message": {"message": "Halo"}, "of": talk}).json()["id"]
+    found = instagram.get(f"/{talk}", token, fields="updated_time,messages.limit(1){message,created_time}").json()
+    (told,) = found["messages"]["data"]
+    assert (told["id"], told["message"], told["created_time"]) == (message, "Halo", found["updated_time"])
+
+
 @pytest.mark.parametrize(
     ("call", "body", "status"),
     [
+        ("records", {"account": ANI}, 400),
+        ("records", {"account": ANI, "reply": {}, "of": "17900002000000001"}, 404),
+        ("records", {"account": ANI, "comment": {}, "of": "17900002000000001"}, 404),
+        ("records", {"account": ANI, "message": {}, "of": "aWdfSandboxThread00001x000999"}, 404),
         ("revoke", {"account": "nobody"}, 404),
         ("revoke", {"account": ANI, "url": "http://127.0.0.1:1/"}, 400),
         ("kill", {"why": "boredom"}, 400),
