@@ -126,8 +126,10 @@ class Processes:
     mark: str = field(default_factory=lambda: secrets.token_hex(8))
     started: list[Process] = field(default_factory=list)
 
-    def start(self, name: str, *command: str, environ: Mapping[str, str], url: str = "") -> Process:
-        """Start a command in an environment of its own. It runs in the project's folder, where `wsgi.py` is."""
+    def start(
+        self, name: str, *command: str, environ: Mapping[str, str], url: str = "", folder: Path = ROOT
+    ) -> Process:
+        """Start a command in an environment of its own. It runs in `folder`; `wsgi.py` is in the project's."""
         log = self.folder / f"{len(self.started)}-{name}.log"
         with log.open("wb") as output:
             popen = subprocess.Popen(
@@ -135,7 +137,7 @@ class Processes:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                cwd=ROOT,
+                cwd=folder,
                 env={**_inherited(), **environ, MARK: self.mark},
                 start_new_session=True,
                 preexec_fn=_die_with_parent(),
