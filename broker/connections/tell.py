@@ -236,6 +236,7 @@ def _in_use(session: Session, app_id: str, index: bytes) -> Sequence[Connection]
         Connection.account_index == index,
         Connection.live.is_(True),
         Connection.state.in_(("active", "suspended")),
+        Connection.access_token.is_not(None),  # one that died and was suspended then uses nothing
     )
     return session.scalars(query).all()
 

@@ -251,6 +251,19 @@ def test_a_suspended_connection_still_uses_its_account(sqlite_house: House) -> N
     assert other.records(theirs).status_code == 200
 
 
+def test_a_connection_that_died_and_was_suspended_then_uses_nothing(sqlite_house: House) -> None:
+    mine, other = sqlite_house.client(), of_kios(sqlite_house)
+    connection, theirs = mine.connect()["id"], other.connect()["id"]
+    sqlite_house.google.quirk(token_error={"error": "invalid_grant", "grant_type": "refresh_token", "times": 1})
+    sqlite_house.clock.advance(hours=2)
+    other = of_kios(sqlite_house)
+    assert other.records(theirs).json()["code"] == "reconnect_required"
+    other.call("POST", f"/v1/connections/{theirs}/suspend", {})
+    sqlite_house.client().revoke(connection)
+    sqlite_house.work()
+    assert ended(sqlite_house.client(), connection)["provider_outcome"] == "confirmed"
+
+
 def test_another_account_of_the_same_subject_is_nobodys_sibling(sqlite_house: House) -> None:
     app = sqlite_house.client()
     mine, second = app.connect()["id"], app.connect(account=BUDI)["id"]
