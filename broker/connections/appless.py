@@ -7,7 +7,8 @@ grants stand on record until somebody ends them. Nothing here is needed for a de
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from broker.connections.refresh import HELD, needs_reconnect
+from broker.connections.fates import needs_reconnect
+from broker.connections.refresh import HELD
 from broker.connections.sessions import end_session
 from broker.models import Connection, ConnectSession
 from broker.runtime import Broker

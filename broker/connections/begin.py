@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -18,14 +17,15 @@ from broker import apps, scopes
 from broker.apps import AppRemoved
 from broker.clients import Caller
 from broker.config import ProviderApp
-from broker.connections.read import live_connection, open_account
+from broker.connections.hints import held_scopes, hints
+from broker.connections.read import live_connection
 from broker.connections.sessions import end_session, noted, open_flow, open_people, seal_flow, sealed_people
 from broker.consent import ConsentText, consent_text
 from broker.contract import Connector
-from broker.errors import InsufficientScope, InvalidRequest, NotFound
+from broker.errors import InvalidRequest, NotFound
 from broker.failpoint import failpoint
-from broker.models import Connection, ConnectSession, Grant
-from broker.providers.base import AuthorizationHints, Provider
+from broker.models import Connection, ConnectSession
+from broker.providers.base import Provider
 from broker.runtime import Broker
 from broker.secret import Secret, digest, fresh_id, fresh_token
 
@@ -33,8 +33,6 @@ TICKET_LIFETIME = timedelta(minutes=10)
 """For the page to be answered; the way through the provider has as long again (STD-08)."""
 SESSION_LIFETIME = timedelta(hours=1)
 """In all: sending the form again and again does not keep a link alive for ever (STD-09)."""
-ATTEMPTS = 10
-"""Earlier sessions that are looked through for how the last one ended: abandoned ones came to no end."""
 
 
 @dataclass(frozen=True)
@@ -186,12 +184,12 @@ def approve(broker: Broker, ticket: str, ticked: Collection[str]) -> Departure:
         row.ticked = [connector for connector in row.connectors if connector in chosen]
         row.consent_text_hash = _text(broker, row, line.app, people).fingerprint()
         connectors = [broker.connector(name) for name in row.ticked]
-        wanted = frozenset(wanted_scopes(connectors, provider)) | _held(session, row, provider)
+        wanted = frozenset(wanted_scopes(connectors, provider)) | held_scopes(session, row, provider)
         row.requested_scopes = sorted(provider.asked(wanted, line))
         row.state_hash, row.browser_hash = digest(state.reveal()), digest(cookie.reveal())
         row.began_at, row.expires_at = now, min(now + TICKET_LIFETIME, row.created_at + SESSION_LIFETIME)
         _seal_departure(broker, session, row, verifier, nonce)
-        hints = _hints(broker, session, row, people["login_hint"])
+        known = hints(broker, session, row, people["login_hint"])
         text = row.consent_text_hash
         noted(session, row, "session.approved", actor="subject", connectors=row.ticked, consent_text_hash=text)
         session_id = row.id
@@ -200,10 +198,10 @@ def approve(broker: Broker, ticket: str, ticked: Collection[str]) -> Departure:
         endpoint=line.endpoints.authorization,
         client_id=line.app.client_id,
         redirect_uri=line.redirect_uri,
-        scope=provider.scope_value(hints.requested, line),
+        scope=provider.scope_value(known.requested, line),
         state=state.reveal(),
         code_challenge=challenge(verifier) if provider.uses_pkce(line) else None,
-        extra=({"nonce": nonce.reveal()} if provider.is_openid else {}) | provider.authorize_parameters(hints, line),
+        extra=({"nonce": nonce.reveal()} if provider.is_openid else {}) | provider.authorize_parameters(known, line),
     )
     return Departure(broker.upstream.mapped(url), cookie_name(broker, session_id), cookie)
 
@@ -312,46 +310,3 @@ def _ticked(row: ConnectSession, ticked: Collection[str], *, all_or_nothing: boo
     if unknown or not ticked:
         raise InvalidRequest("Tick at least one of the connectors shown, or go back.", status=400)
     return set(ticked)
-
-
-def _hints(broker: Broker, session: Session, row: ConnectSession, login_hint: str | None) -> AuthorizationHints:
-    renewed = session.get(Connection, row.renews) if row.renews else None
-    account = open_account(broker, session, renewed) if renewed and renewed.account else None
-    return AuthorizationHints(
-        login_hint=login_hint,
-        account_id=account["id"] if account else None,
-        force_consent=row.force_consent,
-        declined=_declined(session, row),
-        requested=frozenset(row.requested_scopes),
-    )
-
-
-def _held(session: Session, row: ConnectSession, provider: Provider) -> frozenset[str]:
-    """What the connectors of the connection that is renewed were granted, where the new authorization would not hold it
-    by itself: its token takes the place of the one they work with."""
-    if row.renews is None or provider.accumulates_grants:
-        return frozenset()
-    grants = select(Grant.scopes).where(Grant.connection_id == row.renews, Grant.live.is_(True))
-    return frozenset().union(*session.scalars(grants))
-
-
-def _declined(session: Session, row: ConnectSession) -> bool:
-    """Whether the user once refused, at this provider app, some of what is asked for now: what a live connection lacks
-    of it, or the reason for which the last attempt that came to an end failed. Some providers then ask only if told to
-    (docs/facts/meta.md §1.1)."""
-    mine = (Connection.tenant == row.tenant, Connection.subject == row.subject, Connection.app_id == row.app_id)
-    for held in session.scalars(select(Connection).where(*mine, Connection.live.is_(True))):
-        if set(row.requested_scopes) & set(held.requested_scopes) - set(held.granted_scopes):
-            return True
-    before = (
-        select(ConnectSession.outcome)
-        .where(
-            ConnectSession.tenant == row.tenant,
-            ConnectSession.subject == row.subject,
-            ConnectSession.app_id == row.app_id,
-            ConnectSession.created_at < row.created_at,
-        )
-        .order_by(ConnectSession.created_at.desc())
-    )
-    outcome: dict[str, Any] = next(filter(None, session.scalars(before.limit(ATTEMPTS))), {})
-    return outcome.get("code") == InsufficientScope.code

@@ -14,16 +14,14 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from broker.connections.exchange import account_index
+from broker.connections.fates import is_over, needs_reconnect, suspended_by_provider, told
 from broker.connections.owe import owe_tending
-from broker.connections.read import noted
 from broker.connections.reread import reread, set_granted
 from broker.connections.revoke import ended_by_provider
 from broker.connections.tokens import open_token, orphan, store_tokens
 from broker.connections.use import Standing, again
 from broker.errors import (
     BrokerError,
-    ConnectionRevoked,
-    ConnectionSuspended,
     ProviderUnavailable,
     RateLimited,
     ReconnectRequired,
@@ -31,7 +29,7 @@ from broker.errors import (
 )
 from broker.failpoint import failpoint
 from broker.models import Connection
-from broker.providers.base import Fate, Provider, Report
+from broker.providers.base import Provider, Report
 from broker.providers.line import Line
 from broker.runtime import Broker
 from broker.secret import Secret
@@ -249,14 +247,7 @@ def _look(
             if over := is_over(broker, current):
                 needs_reconnect(session, current)
     if over:
-        raise _told("dead", None)
-
-
-def is_over(broker: Broker, row: Connection) -> bool:
-    """By the provider's own word about data access, or because a token that renews itself can do so no more. Whether a
-    refresh token is over, only its refusal says."""
-    renews_itself = broker.providers[row.provider].renewed_by == "access_token"
-    return renews_itself and row.expires_at is not None and row.expires_at <= broker.clock()
+        raise told("dead", None)
 
 
 def _plainer(provider: Provider, refusal: TokenRefused, because: TokenRefused | None) -> TokenRefused:
@@ -346,19 +337,7 @@ def _refused(broker: Broker, row: Connection, lease: _Lease, refusal: TokenRefus
         log.error("the provider of connection %s refuses to renew its token or to say what stands: %s", row.id, refusal)
     if fate == "removed":
         ended_by_provider(broker, row.id, reason="the user removed the app at the provider")
-    return _told(fate, refusal)
-
-
-def _told(fate: Fate, refusal: TokenRefused | None) -> BrokerError:
-    if fate == "dead":
-        return ReconnectRequired("The provider no longer honours this connection. Send the user to connect again.")
-    if fate == "removed":
-        return ConnectionRevoked("The user removed this app at the provider.")
-    if fate == "paused":
-        return ConnectionSuspended(
-            "The provider holds this account until its owner has logged in there.", source="provider"
-        )
-    return ProviderUnavailable(f"The provider refused the refresh ({refusal}).", retryable=False)
+    return told(fate, refusal)
 
 
 def _release(broker: Broker, row: Connection, lease: _Lease, *, sent: bool) -> None:
@@ -378,19 +357,3 @@ def _held(session: Session, row: Connection, lease: _Lease) -> Connection | None
 
 def _end_lease(row: Connection) -> None:
     row.lease_until, row.refresh_inflight = None, False
-
-
-def needs_reconnect(session: Session, row: Connection, *, actor: str = "provider", ambiguous: bool = False) -> None:
-    """`ambiguous`: an earlier refresh never got its answer, so the provider may have spent the token then (REL-07)."""
-    row.state, row.access_token, row.fresh_until = "reconnect_required", None, None
-    row.asset_tokens = row.provider_suspended_at = None
-    noted(session, row, "connection.reconnect_required", actor=actor, ambiguous_refresh=ambiguous or None)
-
-
-def suspended_by_provider(session: Session, row: Connection, now: datetime) -> None:
-    """The token is kept: the provider honours it again once its owner has acted there, or the user connects again. Said
-    once, however often the provider repeats it."""
-    row.state = "suspended"
-    if row.provider_suspended_at is None:
-        row.provider_suspended_at = now
-        noted(session, row, "connection.suspended", actor="provider")

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from broker.connections import refresh
+from broker.connections.fates import is_over, needs_reconnect
 from broker.connections.read import noted, rfc3339
 from broker.errors import BrokerError
 from broker.models import Connection
@@ -58,8 +59,8 @@ def tend(broker: Broker, key: str, *, begin_by: float) -> datetime | None:
         current = session.get_one(Connection, key, with_for_update=True)
         if not current.live or current.state not in OPEN:
             return None
-        if refresh.is_over(broker, current):
-            refresh.needs_reconnect(session, current)
+        if is_over(broker, current):
+            needs_reconnect(session, current)
             return None
         _announce(broker, session, current)
         following = next_look(broker, current)
