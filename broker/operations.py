@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any, NamedTuple
 from urllib.parse import quote
+from zipfile import ZipFile
 
 from broker.errors import OperationDenied
 from broker.fields import Known, parse, wanted
@@ -58,7 +60,7 @@ class Parameter:
             return value in ("true", "false")
         if self.kind == "integer":
             return re.fullmatch(r"-?[0-9]{1,19}", value) is not None and self._within(int(value))
-        return self.pattern is None or re.search(self.pattern, value) is not None
+        return self.pattern is None or re.fullmatch(self.pattern, value) is not None
 
     def _within(self, number: int) -> bool:
         return (self.minimum is None or number >= self.minimum) and (self.maximum is None or number <= self.maximum)
@@ -205,16 +207,36 @@ class Catalog:
         return max(fitting, key=lambda operation: [segment.rank for segment in operation.segments])
 
 
-def load(name: str, base: str = "") -> Catalog:
+def load(name: str, base: str = "", *, archive: str = "", api: str = "") -> Catalog:
     """A table that we ship: compiled (docs/facts/google.md §4.4), or written by hand (docs/operations.md).
 
-    `base`: a path in front of each template, like `/v26.0`. Raises `ValueError` where it is no such path.
+    `base`: a path in front of each template, like `/v26.0`. `archive`: the one that holds the table, where it is not a
+    file of its own. `api`: what the ids begin with, if not with the table's own. Raises `ValueError` where the base is
+    no such path, `KeyError` where the archive holds no such table.
     """
     if not _BASE.fullmatch(base):
         raise ValueError("The base of a table of operations is a path like /v26.0.")
-    table = json.loads(files("broker.providers").joinpath(f"catalog/{name}.json").read_text())
+    table = json.loads(_text(f"{name}.json", archive))
     known = _known(table)
+    table["api"] = api or table["api"]
     return Catalog(_operation(table, name, entry, base, known[name]) for name, entry in table["methods"].items())
+
+
+def archived(archive: str) -> tuple[str, ...]:
+    """Names of the tables in an archive."""
+    with _shipped(archive).open("rb") as opened, ZipFile(opened) as tables:
+        return tuple(name.removesuffix(".json") for name in tables.namelist())
+
+
+def _text(name: str, archive: str) -> bytes:
+    if not archive:
+        return _shipped(name).read_bytes()
+    with _shipped(archive).open("rb") as opened, ZipFile(opened) as tables:
+        return tables.read(name)
+
+
+def _shipped(name: str) -> Traversable:
+    return files("broker.providers").joinpath("catalog", name)
 
 
 def _operation(

@@ -5,11 +5,13 @@ ends it all (§1.6, §1.7); refresh tokens come only at the first consent or whe
 not rotate; short scope names come back in full; errors of the APIs come in two envelopes (§5.8).
 """
 
+from collections.abc import Mapping
 from functools import cache
+from typing import NoReturn
 
 from broker.endpoints import Endpoints
 from broker.errors import OperationDenied
-from broker.operations import Catalog, Operation, load
+from broker.operations import Catalog, Operation, archived, load
 from broker.providers.base import BUDGETS, AuthorizationHints, Provider, Verdict
 from broker.providers.data import analytics, business_profile, calendar, gmail, people, sheets
 from broker.providers.data.googleapis import AUTH, dicts
@@ -64,26 +66,54 @@ RESOURCES = (
     business_profile.Locations(),
     business_profile.Performance(),
 )
-TABLES = {
-    "people": "people.v1",
-    "calendar": "calendar.v3",
-    "gmail": "gmail.v1",
-    "drive": "drive.v3",
-    "sheets": "sheets.v4",
-    "analyticsadmin": "analyticsadmin.v1beta",
-    "analyticsdata": "analyticsdata.v1beta",
-    "mybusinessbusinessinformation": "mybusinessbusinessinformation.v1",
-    "businessprofileperformance": "businessprofileperformance.v1",
+ARCHIVE = "google.zip"
+VERSIONS = {
+    "people": "v1",
+    "calendar": "v3",
+    "gmail": "v1",
+    "drive": "v3",
+    "sheets": "v4",
+    "analyticsadmin": "v1beta",
+    "analyticsdata": "v1beta",
+    "mybusinessbusinessinformation": "v1",
+    "businessprofileperformance": "v1",
 }
-"""What a method's id begins with → the table that has it, read when the first of its methods is asked for."""
+"""API → the version that is meant where an id names none, as `people.people.get` does. Of the others it is the only one
+that there is; of several one must be named: `tasks:v1.tasks.list`, as Google writes it."""
+
+
+def table(operation_id: str) -> Catalog:
+    """The one that has an operation; read when the first of its API is asked for, and kept.
+
+    Raises `OperationDenied` for an API of which nothing is listed.
+    """
+    api, _, rest = operation_id.partition(":")
+    if rest:
+        named = [version for version in _versions().get(api, ()) if rest.startswith(f"{version}.")]
+        return _loaded(api, max(named, key=len), f"{api}:{max(named, key=len)}") if named else _unlisted()
+    api = operation_id.partition(".")[0]
+    there = _versions().get(api, ())
+    version = VERSIONS.get(api) or (there[0] if len(there) == 1 else None)
+    return _loaded(api, version, api) if version in there else _unlisted()
 
 
 @cache
-def table(api: str) -> Catalog:
-    """Raises `OperationDenied` for an API of which nothing is listed."""
-    if api not in TABLES:
-        raise OperationDenied("No such operation is listed.")
-    return load(TABLES[api])
+def _versions() -> Mapping[str, tuple[str, ...]]:
+    """API → versions of it that are listed."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name in archived(ARCHIVE):
+        api, _, version = name.partition(".")
+        found[api] = (*found.get(api, ()), version)
+    return found
+
+
+@cache
+def _loaded(api: str, version: str, ids: str) -> Catalog:
+    return load(f"{api}.{version}", archive=ARCHIVE, api=ids)
+
+
+def _unlisted() -> NoReturn:
+    raise OperationDenied("No such operation is listed.")
 
 
 class Google(Provider):
@@ -102,7 +132,7 @@ class Google(Provider):
     resources = {resource.name: resource for resource in RESOURCES}
 
     def operation(self, operation_id: str, endpoints: Endpoints) -> Operation:  # noqa: ARG002
-        return table(operation_id.partition(".")[0]).operation(operation_id)
+        return table(operation_id).operation(operation_id)
 
     def authorize_parameters(self, hints: AuthorizationHints, line: Line) -> dict[str, str]:  # noqa: ARG002
         """§1.2. Consent is forced only when no live refresh token is held: each forced consent mints one (§1.8)."""

@@ -1,5 +1,4 @@
-"""The tables of Google's methods that our connectors use: each finds itself, whatever stands in its path; and what every
-provider names of its operations."""
+"""The tables of Google's methods that we use: each finds itself, whatever is in its path; and what providers name."""
 
 import re
 from collections.abc import Mapping

@@ -7,7 +7,7 @@ from broker.errors import OperationDenied
 from broker.operations import Catalog, Operation, load
 
 PEOPLE, CALENDAR = "https://people.googleapis.com", "https://www.googleapis.com/calendar/v3"
-GOOGLE = Catalog.merged(load("people.v1"), load("calendar.v3"))
+GOOGLE = Catalog.merged(load("people.v1", archive="google.zip"), load("calendar.v3", archive="google.zip"))
 
 
 @pytest.mark.parametrize(
