@@ -75,8 +75,7 @@ def spread(connection_id: str) -> float:
 def _read(broker: Broker, connection_id: str) -> Connection | None:
     with broker.database.read() as session:
         row = session.get(Connection, connection_id)
-    is_kept = row and row.live and row.state in OPEN and row.provider in broker.providers
-    return row if is_kept else None
+    return row if row and row.live and row.state in OPEN else None
 
 
 def _ask(broker: Broker, row: Connection, begin_by: float) -> None:
