@@ -29,7 +29,7 @@ def queries(sync: Sync, beginning: str) -> list[str]:
     [
         ("instagram_comments", "/me/media", f"fields={NEWEST}%2Ccomments_count%2Cid&limit=50"),
         ("instagram_comments", "/179", f"fields={COMMENT}%2Creplies.limit%2850%29%7B{COMMENT}%7D&limit=50"),
-        ("instagram_inbox", "/me/conv", "platform=instagram&fields=id%2Cupdated_time&limit=50"),
+        ("instagram_inbox", "/me/conv", "platform=instagram&fields=id%2Cupdated_time&limit=10"),
         ("instagram_inbox", "/aWdf", f"fields=id%2Cmessages.limit%2820%29%7B{MESSAGE}%7D"),
     ],
 )

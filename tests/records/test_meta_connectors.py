@@ -350,6 +350,16 @@ def test_parents_and_what_is_below_them_are_asked_for_by_half_too(shop: Sync):
     assert len(set(shop.run("facebook_leads", limit=60).ids)) == 255
 
 
+@pytest.mark.parametrize("connector", ["facebook_comments", "facebook_inbox", "instagram_comments", "instagram_inbox"])
+def test_a_cursor_fits_into_an_address(connector: str, request: pytest.FixtureRequest):
+    """Most servers take 4,094 bytes for the first line of a request; ids and cursors may be longer than the fakes'."""
+    sync: Sync = request.getfixturevalue("shop" if connector in FACEBOOK else "brand")
+    cursor = None
+    for _ in range(4):
+        cursor = sync.ask(connector, limit=5, **({"cursor": cursor} if cursor else {})).json()["next_cursor"]
+        assert len(cursor) < 3000
+
+
 # --- huge ----------------------------------------------------------------------------------------------------
 
 

@@ -129,11 +129,12 @@ def _objects(listed: object) -> list[Mapping[str, Any]]:
 
 
 class Conversations(graph.Edge):
-    """The account's conversations, walked over to their messages (§4.3)."""
+    """The account's conversations, walked over to their messages (§4.3). Few at once: their long ids wait in the
+    cursor, and that goes into an address."""
 
     name = "conversations"
     operation = "instagram.me.conversations.list"
-    most = 50
+    most = 10
     always = {"platform": "instagram"}
     fields: Mapping[str, tuple[str, ...]] = {}
 
