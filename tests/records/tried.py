@@ -37,6 +37,11 @@ def told(field: str, raw: RawRecord, read: Callable[[Any], Any], member: str = "
     return {member: read(raw[field])} if field in raw else {}
 
 
+def address(organizer: Any) -> Any:
+    """Of an organizer who is an object with an address, that address, of whatever type."""
+    return organizer.get("email", "") if isinstance(organizer, dict) else ""
+
+
 def counting() -> Connector:
     calls: list[None] = []
 
@@ -93,6 +98,10 @@ BROKEN: dict[str, tuple[str, Connector]] = {
     "trusts_the_provider": (
         "whatever the provider sends becomes a valid record",
         converting(lambda raw, record: {**record, **told("summary", raw, lambda value: value, "title")}),
+    ),
+    "trusts_what_is_within": (
+        "whatever the provider sends becomes a valid record",
+        converting(lambda raw, record: {**record, **told("organizer", raw, address)}),
     ),
     "fails_within": (
         "whatever the provider sends becomes a valid record",
