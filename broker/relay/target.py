@@ -15,9 +15,10 @@ from broker.operations import Operation
 
 MOST_PARAMETERS = 50
 _PARAMETER = re.compile(
-    r"([A-Za-z][A-Za-z0-9_.]{0,63})=((?:[A-Za-z0-9._~!$'()*+,:@/?=-]|%[0-9A-Fa-f]{2})*)",
+    r"([A-Za-z][A-Za-z0-9_.]{0,63})=((?:[A-Za-z0-9._~!$'()*+,:@/?={}-]|%[0-9A-Fa-f]{2})*)",
 )
-"""A name as it stands, and a value: no blank, no `;`, which some take for `&`, no bracket, nothing beyond ASCII."""
+"""A name as it stands, and a value: no blank, no `;`, which some take for `&`, no bracket, nothing beyond ASCII. The
+braces of the Graph's `fields` may stand as they are, as in its own documents."""
 _VARIABLE = re.compile(r"\{(\+?)([A-Za-z0-9_.]+)\}")
 
 

@@ -43,7 +43,7 @@ class WithAnswers(Edge):
         for item in items:
             asked = named(item, _tree(passing))
             for kept in passing.kept([asked]):
-                answers = passing.kept(asked["replies"]["data"]) if "replies" in asked else []
+                answers = passing.kept(_within(asked, "replies"))
                 found.append({**kept, "replies": {"data": answers}} if answers else kept)
         return found
 
@@ -54,8 +54,7 @@ class Conversation(Node):
 
     def answer(self, answer: Mapping[str, Any], passing: Passing) -> Kept:
         asked = named(answer, _tree(passing))
-        messages = passing.kept(asked["messages"]["data"]) if "messages" in asked else []
-        return {"id": str(asked.get("id", "")), "messages": {"data": messages}}
+        return {"id": str(asked.get("id", "")), "messages": {"data": passing.kept(_within(asked, "messages"))}}
 
 
 @dataclass(frozen=True)
@@ -87,6 +86,11 @@ def _value(value: object, within: Sequence[Asked] | None) -> object:
     if "data" in value and "data" not in {one.name for one in within}:
         return {"data": [named(one, within) for one in objects(value["data"])]}
     return named(value, within)
+
+
+def _within(asked: Mapping[str, Any], name: str) -> object:
+    """The list that an edge within an object came as; none where there is nothing."""
+    return asked[name].get("data", []) if name in asked else []
 
 
 def _tree(passing: Passing) -> tuple[Asked, ...]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Response, request
+from werkzeug.exceptions import MethodNotAllowed as WerkzeugMethodNotAllowed
 
 from broker import relay, strict_json
 from broker.clients import Caller
@@ -73,12 +74,15 @@ def relay_post(client: Caller, connection_id: str, connector: str, target: str) 
 def _relayed(client: Caller, connection_id: str, connector: str, body: Mapping[str, Any] | None) -> Response:
     """By the target as it came: what Flask has decoded could be read in two ways."""
     if request.method == "HEAD":
-        raise MethodNotAllowed("The relay answers GET and POST.")
+        raise WerkzeugMethodNotAllowed(["GET", "POST"])
     if any(name in request.headers for name in OVERRIDES):
         raise OperationDenied("A method is said by the request line alone.")
     broker, prefix = the_broker(), relay.prefix(connection_id, connector)
     asked = relay.read(request.method, str(request.environ.get("RAW_URI", "")), prefix, body)
-    found = relay.relayed(broker, client, connection_id, connector, asked)
+    try:
+        found = relay.relayed(broker, client, connection_id, connector, asked)
+    except MethodNotAllowed:
+        raise WerkzeugMethodNotAllowed(["GET"]) from None  # its answer has the header Allow
     return Guarded(broker, found.standing, found.document)
 
 
