@@ -9,6 +9,7 @@ import click
 
 from broker import __version__
 from broker.commands.audit import audit
+from broker.commands.catalog import catalog
 from broker.commands.clients import clients
 from broker.commands.connectors import connectors
 from broker.commands.keys import keys
@@ -127,6 +128,7 @@ cli.add_command(sandbox)
 cli.add_command(clients)
 cli.add_command(providers)
 cli.add_command(connectors)
+cli.add_command(catalog)
 
 
 if __name__ == "__main__":

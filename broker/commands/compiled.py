@@ -6,6 +6,7 @@ parameters that every method has (they carry credentials, formats and callbacks)
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -25,6 +26,7 @@ INSIDE = "googleapiclient/discovery_cache/documents"
 """Where the package keeps the documents."""
 ARCHIVE, INDEX = "google.zip", "google-index.json"
 MANAGE = "https://www.googleapis.com/auth/business.manage"
+_VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
 BY_HAND = {"businessprofileperformance": MANAGE, "mybusiness": MANAGE}
 """How names of documents begin that list no scopes → what opens their methods (§4.5). It opens writing, too: only GET
 is taken over."""
@@ -60,6 +62,8 @@ def documents(given: str | None) -> tuple[Traversable, str]:
     if given and path.is_dir():
         inside = path / INSIDE
         return (inside if inside.is_dir() else path), path.name
+    if given and not _VERSION.fullmatch(given):
+        raise InvalidRequest(f"There is no folder and no wheel {given}.")
     installed = _installed()
     if installed is None or given not in (None, installed):
         raise InvalidRequest(_not_here(given, installed))

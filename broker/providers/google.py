@@ -7,7 +7,6 @@ not rotate; short scope names come back in full; errors of the APIs come in two 
 
 from collections.abc import Mapping
 from functools import cache
-from typing import NoReturn
 
 from broker.endpoints import Endpoints
 from broker.errors import OperationDenied
@@ -87,14 +86,28 @@ def table(operation_id: str) -> Catalog:
 
     Raises `OperationDenied` for an API of which nothing is listed.
     """
+    api, version = _meant(operation_id)
+    return _loaded(api, version, f"{api}:{version}" if ":" in operation_id else api)
+
+
+def versioned(operation_id: str) -> str:
+    """The id with the version that is meant by it. Raises `OperationDenied` as `table` does."""
+    api, version = _meant(operation_id)
+    return operation_id if ":" in operation_id else f"{api}:{version}.{operation_id.partition('.')[2]}"
+
+
+def _meant(operation_id: str) -> tuple[str, str]:
+    """API and version."""
     api, _, rest = operation_id.partition(":")
     if rest:
         named = [version for version in _versions().get(api, ()) if rest.startswith(f"{version}.")]
-        return _loaded(api, max(named, key=len), f"{api}:{max(named, key=len)}") if named else _unlisted()
-    api = operation_id.partition(".")[0]
-    there = _versions().get(api, ())
-    version = VERSIONS.get(api) or (there[0] if len(there) == 1 else None)
-    return _loaded(api, version, api) if version in there else _unlisted()
+    else:
+        api = operation_id.partition(".")[0]
+        there = _versions().get(api, ())
+        named = [VERSIONS[api]] if VERSIONS.get(api) in there else [*there] if len(there) == 1 else []
+    if not named:
+        raise OperationDenied("No such operation is listed.")
+    return api, max(named, key=len)
 
 
 @cache
@@ -110,10 +123,6 @@ def _versions() -> Mapping[str, tuple[str, ...]]:
 @cache
 def _loaded(api: str, version: str, ids: str) -> Catalog:
     return load(f"{api}.{version}", archive=ARCHIVE, api=ids)
-
-
-def _unlisted() -> NoReturn:
-    raise OperationDenied("No such operation is listed.")
 
 
 class Google(Provider):

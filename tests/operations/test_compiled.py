@@ -236,10 +236,21 @@ def test_a_folder_with_the_package_in_it_is_as_good_as_its_documents(tmp_path: P
         assert list(compiled.compile_all(compiled.documents(str(path))[0], "x").tables) == ["shop.v1"]
 
 
-@pytest.mark.parametrize("given", ["9.9.9", "no/such/path", "no.whl"])
-def test_what_is_not_there_is_said_with_how_to_get_it(given: str):
-    with pytest.raises(InvalidRequest, match=f"pip install google-api-python-client=={given}"):
+def test_a_version_that_is_not_installed_is_said_with_how_to_get_it():
+    with pytest.raises(InvalidRequest, match=r"pip install google-api-python-client==9\.9\.9"):
+        compiled.documents("9.9.9")
+
+
+@pytest.mark.parametrize("given", ["no/such/path", "no.whl", "9.9.9-py3.whl", "-r"])
+def test_a_path_that_is_not_there_is_refused(given: str):
+    with pytest.raises(InvalidRequest, match="no folder and no wheel"):
         compiled.documents(given)
+
+
+def test_a_wheel_that_is_none_is_refused(tmp_path: Path):
+    (tmp_path / "x.whl").write_text("nothing")
+    with pytest.raises(InvalidRequest, match="no wheel"):
+        compiled.documents(str(tmp_path / "x.whl"))
 
 
 def test_a_folder_without_documents_is_refused(tmp_path: Path):
