@@ -8,6 +8,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from broker.connections import use
 from broker.sandbox.google import create_google
 from broker.sandbox.serve import Running
 from tests.house import Browser, Clock, Google, House, SalesApp, built
@@ -29,6 +30,12 @@ def no_secret_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     yield
     logged = "\n".join(record.getMessage() for when in ("setup", "call") for record in caplog.get_records(when))
     assert not [secret for secret in SECRETS if secret in logged]
+
+
+@pytest.fixture(autouse=True)
+def revocations_in_this_process_wait_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each waits before it answers, and there are thousands. What the wait is for is tested with real processes."""
+    monkeypatch.setattr(use, "WAIT", use.RELIED_ON + 0.05)
 
 
 @pytest.fixture(scope="session")

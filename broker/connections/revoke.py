@@ -14,10 +14,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from broker.clients import ALL, Caller
+from broker.connections import use
 from broker.connections.owe import authorization, owe_telling
 from broker.connections.read import Page, known_connection, noted, rfc3339
 from broker.connections.sessions import end_session
-from broker.connections.use import WAIT
 from broker.errors import NotFound
 from broker.failpoint import failpoint
 from broker.models import Connection, ConnectSession, Grant, Revocation, RevocationItem
@@ -121,7 +121,7 @@ def _carried_out(broker: Broker, end: Callable[[Session], tuple[str, bool]]) -> 
     with broker.database.write() as session:
         revocation_id, anew = end(session)
     failpoint("revoke.committed")
-    time.sleep(WAIT)
+    time.sleep(use.WAIT)
     with broker.database.read() as session:
         return Ended(_rendered(broker, session, session.get_one(Revocation, revocation_id)), anew)
 
@@ -227,7 +227,7 @@ def _new_receipt(
         client_id=None if actor == PROVIDER else actor,
         reason=reason,
         requested_at=now,
-        effective_at=now + timedelta(seconds=WAIT),
+        effective_at=now + timedelta(seconds=use.WAIT),
     )
     session.add(revocation)
     session.flush()

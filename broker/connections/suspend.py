@@ -5,8 +5,8 @@ import time
 from sqlalchemy.orm import Session
 
 from broker.clients import Caller
+from broker.connections import use
 from broker.connections.read import known_connection, noted
-from broker.connections.use import WAIT
 from broker.errors import ConnectionRevoked, ConnectionSuspended
 from broker.models import Connection
 from broker.runtime import Broker
@@ -19,7 +19,7 @@ def suspend(broker: Broker, caller: Caller, connection_id: str) -> None:
         if row.suspended_at is None:
             row.suspended_at, row.state = broker.clock(), "suspended"
             noted(session, row, "connection.suspended", actor=caller.client_id)
-    time.sleep(WAIT)
+    time.sleep(use.WAIT)
 
 
 def resume(broker: Broker, caller: Caller, connection_id: str) -> None:
