@@ -463,7 +463,7 @@ def test_whatever_is_accepted_names_only_what_the_rows_list_where_it_stands(oper
         ("facebook.page.posts.list", "pages_read_engagement"),
         (
             "facebook.form.leads.list",
-            "leads_retrieval pages_manage_ads pages_read_engagement pages_show_list ads_management",
+            "leads_retrieval pages_manage_ads pages_read_engagement pages_show_list",
         ),
         ("facebook.conversation.messages.list", "pages_messaging pages_manage_metadata pages_read_engagement"),
         ("facebook.post.comments.list", "pages_read_user_content pages_read_engagement"),

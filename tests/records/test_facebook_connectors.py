@@ -41,7 +41,7 @@ STREAM = "filter=stream&order=reverse_chronological"
     ("connector", "beginning", "expected"),
     [
         ("facebook_pages", f"/{BUDIS_PAGE}/posts", f"fields={POST_FIELDS}&limit=100"),
-        ("facebook_leads", f"/{BUDIS_PAGE}/leadgen_forms", "fields=id%2Cleads_count&limit=50"),
+        ("facebook_leads", f"/{BUDIS_PAGE}/leadgen_forms", "fields=id&limit=50"),
         ("facebook_leads", "/33", f"fields={LEAD_FIELDS}&limit=100"),
         ("facebook_inbox", f"/{BUDIS_PAGE}/conv", "platform=messenger&fields=id%2Cupdated_time&limit=50"),
         ("facebook_inbox", "/t_1", f"fields={MESSAGE_FIELDS}&limit=50"),
@@ -63,13 +63,6 @@ def test_what_hangs_on_a_page_is_read_with_the_token_of_that_page(connector: str
     used = {entry["token"] for entry in page.asked()}
     assert used
     assert used <= tokens
-
-
-def test_a_form_without_leads_is_not_read(page: Sync):
-    page.forget()
-    page.run("facebook_leads")
-    assert len(page.asked(beginning="/v26.0/33")) == 1
-    assert len(page.asked(beginning=f"/v26.0/{BUDIS_PAGE}/leadgen_forms")) == 1
 
 
 @pytest.mark.parametrize(
@@ -170,21 +163,33 @@ def test_without_the_permission_for_it_there_is_no_address(meta: House, facebook
     assert "email" not in queries(sync, "/me")[0]
 
 
-@pytest.mark.parametrize("lenient", [True, False])
-def test_without_ads_management_nothing_of_an_ad_is_read_nor_asked_for(
-    lenient: bool, meta: House, facebook: Facebook, clock: Clock
-):
-    """§4.1: leads take it as well. Though a Facebook that gives them without it exists, no call is made."""
-    facebook.quirk(leads_without_ads=lenient)
+PAGE = {"facebook_leads": [BUDIS_PAGE]}
+AD = ("ad_id", "ad_name", "adset_id", "adset_name", "campaign_id", "campaign_name")
+
+
+def test_without_ads_management_nothing_of_an_ad_is_read_nor_asked_for(meta: House, facebook: Facebook, clock: Clock):
+    """§4.1: field by field."""
+    facebook.quirk(leads_without_ads=True)
     app = meta.client()
-    made = app.connect(
-        "facebook_profile", "facebook_leads", provider="facebook", account=BUDI, without=["ads_management"]
-    )
+    made = app.connect("facebook_leads", provider="facebook", account=BUDI, without=["ads_management"], assets=PAGE)
     sync = Sync(app, made, facebook, clock)
     sync.forget()
-    answer = sync.ask("facebook_leads", asset=BUDIS_PAGE)
-    assert (answer.status_code, answer.json()["missing_scopes"]) == (403, ["ads_management"])
-    assert sync.asked() == []
+    told = sync.ask("facebook_leads", asset=BUDIS_PAGE).json()
+    assert told["records"]
+    assert not [record for record in told["records"] if {"ad", "ad_set", "campaign"} & set(record)]
+    assert told["withheld"] == [{"field": field, "missing_scopes": ["ads_management"]} for field in AD]
+    assert not [asked for asked in queries(sync, "/leads") if "ad_" in asked or "campaign" in asked]
+
+
+def test_a_facebook_that_gives_no_leads_without_ads_management_is_heard(meta: House, facebook: Facebook, clock: Clock):
+    app = meta.client()
+    made = app.connect("facebook_leads", provider="facebook", account=BUDI, without=["ads_management"], assets=PAGE)
+    answer = Sync(app, made, facebook, clock).ask("facebook_leads", asset=BUDIS_PAGE)
+    assert (answer.status_code, answer.json()["code"], answer.json()["source"]) == (
+        403,
+        "insufficient_scope",
+        "provider",
+    )
 
 
 def test_a_permission_taken_back_at_facebook_closes_the_connector(page: Sync):

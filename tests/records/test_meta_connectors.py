@@ -240,7 +240,7 @@ def test_where_there_is_nothing_the_page_is_empty_and_a_later_reading_gives_the_
 
 NEEDED = {
     "facebook_pages": "pages_read_engagement pages_show_list",
-    "facebook_leads": "ads_management leads_retrieval pages_manage_ads pages_read_engagement pages_show_list",
+    "facebook_leads": "leads_retrieval pages_manage_ads pages_read_engagement pages_show_list",
     "facebook_inbox": "pages_manage_metadata pages_messaging pages_read_engagement pages_show_list",
     "facebook_comments": "pages_read_engagement pages_read_user_content pages_show_list",
     "instagram_comments": "instagram_business_manage_comments",
