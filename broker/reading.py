@@ -17,6 +17,7 @@ from typing import Any
 
 from broker import pauses, scopes
 from broker.connections import assets, derived, refresh, reread, use
+from broker.connections.assets import Assets
 from broker.connections.use import Standing
 from broker.errors import (
     AssetRequired,
@@ -31,7 +32,7 @@ from broker.providers.base import Provider, Verdict
 from broker.providers.line import Line
 from broker.providers.resource import Listing, Place, Resource
 from broker.runtime import Broker
-from broker.scopes import Denied, Permitted
+from broker.scopes import Denied, NoAsset, Permitted, Question, Ruling
 from broker.upstream import Answer, TokenRefused
 
 log = logging.getLogger("broker.records")
@@ -85,19 +86,23 @@ def decide(broker: Broker, standing: Standing, asset: str | None) -> Decision:
     resource = broker.resource(connector, provider)
     endpoints = broker.endpoints(broker.app(connection.app_id))
     operations = {name: provider.operation(name, endpoints) for name in declared_operations(provider, resource)}
-    effective = scopes.effective(connection.granted_scopes, grant.scopes)
-    consented = grant.fields.get(resource.name, ())
-    permitted = Permitted(())
-    for operation in operations.values():
-        outcome = scopes.decide(connector.reads, resource.fields, operation.scopes, effective, consented)
-        if isinstance(outcome, Denied):
-            raise InsufficientScope(
-                "The user did not grant this connector what it needs. Connect again to ask for it.",
-                missing_scopes=list(outcome.missing_scopes),
-                source="broker",
-            )
-        permitted = outcome
-    return Decision(provider, resource, operations, effective, _asset(broker, standing, resource, asset), permitted)
+    granted = _granted(broker, standing) if resource.asset_kind else Assets()
+    ruled = scopes.rule(
+        Question(
+            reads=connector.reads,
+            table=resource.fields,
+            operations={name: operation.scopes for name, operation in operations.items()},
+            granted=connection.granted_scopes,
+            grant=grant.scopes,
+            consented=grant.fields.get(resource.name, ()),
+            hangs_on_asset=resource.asset_kind is not None,
+            chosen=granted.chosen_ids(),
+            asset=asset,
+        )
+    )
+    if not isinstance(ruled, Ruling):
+        raise _denied(ruled, granted)
+    return Decision(provider, resource, operations, ruled.effective, ruled.asset, ruled.permitted)
 
 
 def declared_operations(provider: Provider, resource: Resource) -> tuple[str, ...]:
@@ -106,21 +111,25 @@ def declared_operations(provider: Provider, resource: Resource) -> tuple[str, ..
     return tuple(dict.fromkeys((*resource.operations, *above)))
 
 
-def _asset(broker: Broker, standing: Standing, resource: Resource, asked: str | None) -> str | None:
-    """The granted asset to read. No list means that nothing was granted, never that all is."""
-    if resource.asset_kind is None:
-        if asked is not None:
-            raise NotGranted("This connector reads no single asset.")
-        return None
+def _granted(broker: Broker, standing: Standing) -> Assets:
     with broker.database.read() as session:
-        granted = assets.opened(broker, session, standing.connection, standing.grant)
-    ids = granted.chosen_ids()
-    if asked is not None and asked not in ids:
-        raise NotGranted("This asset is not among those that the user granted.")
-    if asked is None and len(ids) != 1:
-        detail = "Name the asset to read." if ids else "The user has not chosen an asset yet."
-        raise AssetRequired(detail, assets=[asdict(entry) for entry in granted.chosen or ()])
-    return asked or ids[0]
+        return assets.opened(broker, session, standing.connection, standing.grant)
+
+
+def _denied(ruled: Denied | NoAsset, granted: Assets) -> Exception:
+    """What a denial is to the caller."""
+    if isinstance(ruled, Denied):
+        return InsufficientScope(
+            "The user did not grant this connector what it needs. Connect again to ask for it.",
+            missing_scopes=list(ruled.missing_scopes),
+            source="broker",
+        )
+    if ruled.reason == "takes none":
+        return NotGranted("This connector reads no single asset.")
+    if ruled.reason == "not chosen":
+        return NotGranted("This asset is not among those that the user granted.")
+    detail = "Name the asset to read." if ruled.reason == "not named" else "The user has not chosen an asset yet."
+    return AssetRequired(detail, assets=[asdict(entry) for entry in granted.chosen or ()])
 
 
 def gathered(broker: Broker, reading: Reading) -> tuple[Place, Listing]:
@@ -290,9 +299,12 @@ def _called(
     """One data call, with the asset's own token where the operation takes that, if that is to be had."""
     operation, provider = call.operation, decision.provider
     values = call.resource.parameters(call.fields, decision.asset, call.place, call.limit)
-    wanted = operation.wanted(values)
-    if not all(scopes.opens(alternatives, decision.effective) for alternatives in wanted):
-        raise InsufficientScope("What is asked for takes more than was granted.", source="broker")
+    if excess := scopes.refused(operation.wanted(values), decision.effective):
+        raise InsufficientScope(
+            "What is asked for takes more than was granted.",
+            missing_scopes=list(excess.missing_scopes),
+            source="broker",
+        )
     try:
         bearer = derived.bearer(broker, line, provider, operation, token, decision.asset)
     except TokenRefused as refusal:

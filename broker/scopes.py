@@ -1,8 +1,9 @@
-"""The decision, pure: which fields of a resource one connector may see on one connection, and why not the rest.
+"""The decision, pure: what one connector may read on one connection, which fields of it, and why not the rest.
 
     effective scopes  =  granted by the provider  ∩  grant of the connector
-    a field is passed on only if the provider's table lists it, the connector asked for it, and the
-    effective scopes open it. Something forgotten is denied.
+    a reading is made only by operations that are listed, all of which the effective scopes open, of an
+    asset that the user chose; a field is passed on only if the provider's table lists it, the connector
+    asked for it, the consent page named it, and the effective scopes open it. Something forgotten is denied.
 
 There is no input or output here, and no exception for a normal "no": the answer is a value with its reasons.
 
@@ -14,7 +15,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, Literal
 
 from broker.contract import Reads
 
@@ -47,6 +48,88 @@ class Denied:
     """The call must not be made; asking the user for `missing_scopes` would open it."""
 
     missing_scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class NoAsset:
+    """The call must not be made: it would be of no asset that the user chose. No scope would open it."""
+
+    reason: Literal["takes none", "not chosen", "not named", "none chosen"]
+    """The resource hangs on none; the one asked for is not among those chosen; several are, and none was asked for;
+    none is."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """All that a decision depends on."""
+
+    reads: Reads
+    table: FieldScopes
+    """Of the resource that is read."""
+    operations: Mapping[str, Collection[str]]
+    """By which it may be read, those of what it hangs below too: id → scope values, any of which the provider takes."""
+    granted: Collection[str]
+    """Scopes that the provider last reported."""
+    grant: Collection[str]
+    """Scopes that the user granted to the connector; none where there is no live grant."""
+    consented: Collection[str]
+    """Fields that the consent page named."""
+    hangs_on_asset: bool
+    chosen: Collection[str] = ()
+    """Assets that the user chose. None: nothing was granted, never that all is."""
+    asset: str | None = None
+    """The one asked for."""
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """The reading may be made: with these scopes, of this asset, for these fields."""
+
+    effective: frozenset[str]
+    asset: str | None
+    permitted: Permitted
+
+
+def rule(question: Question) -> Ruling | Denied | NoAsset:
+    """Whether the reading may be made at all, and of what. Where a scope is missing, that is said before an asset is.
+
+    A reading may take any of its operations: where one is closed all of it is denied.
+    """
+    scopes = effective(question.granted, question.grant)
+    permitted: Permitted | Denied = Denied(needed(question.reads.required or question.reads.fields, question.table))
+    for accepted in question.operations.values():
+        permitted = decide(question.reads, question.table, frozenset(accepted), scopes, question.consented)
+        if isinstance(permitted, Denied):
+            break
+    if isinstance(permitted, Denied):
+        return permitted
+    asset = _asset(question)
+    return asset if isinstance(asset, NoAsset) else Ruling(scopes, asset, permitted)
+
+
+def _asset(question: Question) -> str | NoAsset | None:
+    """The granted asset to read."""
+    chosen, asked = frozenset(question.chosen), question.asset
+    if not question.hangs_on_asset:
+        return None if asked is None else NoAsset("takes none")
+    if asked is not None:
+        return asked if asked in chosen else NoAsset("not chosen")
+    if len(chosen) == 1:
+        return next(iter(chosen))
+    return NoAsset("not named" if chosen else "none chosen")
+
+
+def refused(wanted: Iterable[Collection[str]], scopes: frozenset[str]) -> Denied | None:
+    """Whether one call with its parameters takes more than `scopes` hold: of each of `wanted`
+    (`broker.operations.Operation.wanted`) any one scope value must be opened. None: it may be made."""
+    table = {str(number): _by_size(values) for number, values in enumerate(wanted)}
+    if all(opens(values, scopes) for values in table.values()):
+        return None
+    return Denied(missing(table, table, scopes))
+
+
+def _by_size(values: Collection[str]) -> tuple[str, ...]:
+    return tuple(sorted(values, key=lambda value: (value.count(" "), value)))
 
 
 def effective(granted: Iterable[str], grant: Iterable[str]) -> frozenset[str]:

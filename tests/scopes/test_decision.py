@@ -144,7 +144,7 @@ def test_a_field_without_a_row_is_never_open():
 
 def test_a_cut_record_has_its_identity_and_the_permitted_fields_alone():
     raw = {"id": "e1", "start": 1, "title": "t", "secret": "s", "Start": 2}
-    assert cut(raw, "id", ("start", "notes")) == {"id": "e1", "start": 1}
+    assert cut(raw, ("id",), ("start", "notes")) == {"id": "e1", "start": 1}
     assert raw == {"id": "e1", "start": 1, "title": "t", "secret": "s", "Start": 2}
 
 
