@@ -48,6 +48,8 @@ def answered(broker: Broker, standing: Standing, make: Make, until: float) -> An
             pauses.heed(broker, connection, api, call.decision.provider.usage(answer))
             return Answered(call, _object(answer), bearer)
         verdict = judged(call.decision.provider, answer)
+        if verdict.kind == "gone":
+            verdict = Verdict(call.decision.resource.not_found)
         if verdict.kind == "token" and refused is None:
             refused, because = token.version, verdict.refusal
             derived.forget(broker, token)

@@ -36,7 +36,7 @@ def lived(_migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     folder = tmp_path_factory.mktemp("fuzzed")
     (folder / "broker.db").write_bytes(_migrated_file.read_bytes())
     with started(folder, f"sqlite:///{folder / 'broker.db'}") as installation:
-        app = installation.client(*ALL_SCOPES, "audit:read", "admin")
+        app = installation.client(*ALL_SCOPES, "relay", "audit:read", "admin")
         ended = app.connect("google_contacts", account=BUDI)["id"]
         receipt = app.revoke(ended).json()["revocation"]["id"]
         yield app, app.connect()["id"], receipt

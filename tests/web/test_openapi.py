@@ -23,6 +23,8 @@ CONTRACT = {
     "POST /v1/connections/{connection_id}/suspend": "revoke",
     "POST /v1/connections/{connection_id}/resume": "revoke",
     "GET /v1/connections/{connection_id}/records/{connector}": "records:read",
+    "GET /v1/connections/{connection_id}/relay/{connector}/{target}": "relay",
+    "POST /v1/connections/{connection_id}/relay/{connector}/{target}": "relay",
     "GET /v1/connectors": None,
     "DELETE /v1/connections/{connection_id}": "revoke",
     "DELETE /v1/connections/{connection_id}/grants/{connector}": "revoke",
