@@ -164,9 +164,12 @@ def _call(
     place = replace(form.at, within=within, began=began, limit=USUAL)
     usual = resource.parameters(decision.fields, decision.asset, place, min(USUAL, resource.most))
     values = merged(operation, form, usual, asked.query, fields, resource.identity)
-    wanted = operation.wanted(values)
-    if not all(scopes.opens(alternatives, decision.effective) for alternatives in wanted):
-        raise InsufficientScope("What is asked for takes more than was granted.", source="broker")
+    if refusal := scopes.refused(operation.wanted(values), decision.effective):
+        raise InsufficientScope(
+            "What is asked for takes more than was granted.",
+            missing_scopes=list(refusal.missing_scopes),
+            source="broker",
+        )
     return Call(decision, part, form, operation, values, _body(form, operation, asked, fields), within, granted)
 
 
