@@ -58,7 +58,7 @@ def _show(facts: dict[str, Any]) -> None:
     if facts["assets"] is not None:
         click.echo(f"assets: {', '.join(facts['assets']) or 'none chosen yet'}")
     for resource in facts["resources"]:
-        click.echo(f"{resource['resource']} by {resource['operation']}")
+        click.echo(f"{resource['resource']} by {', '.join(one['operation'] for one in resource['operations'])}")
         for field in resource["fields"]:
             openers = [value.replace(" ", " and ") for value in field["opened_by"]]
             mark = "withheld, opened by " + " or ".join(openers) if field["withheld"] else "passed on"

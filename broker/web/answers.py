@@ -190,6 +190,45 @@ class WouldEnd(Answer):
     siblings: list[Sibling]
 
 
+class ExplainedScopes(Answer):
+    granted_by_provider: list[str]
+    granted_to_connector: list[str]
+    effective: list[str]
+
+
+class ExplainedOperation(Answer):
+    operation: str
+    accepted_scopes: list[str]
+    """Any one of these opens it; each may be several with blanks between them, all of which are needed."""
+    missing_scopes: list[str]
+
+
+class ExplainedField(Answer):
+    field: str
+    required: bool
+    opened_by: list[str]
+    withheld: bool
+    missing_scopes: list[str]
+    """What would open it; none where the consent page did not name it."""
+
+
+class ExplainedResource(ExplainedOperation):
+    resource: str
+    operations: list[ExplainedOperation]
+    fields: list[ExplainedField]
+
+
+class Explained(Answer):
+    verdict: Literal["allowed", "cut", "denied"]
+    because: list[str]
+    connection: str
+    connector: str
+    state: State
+    scopes: ExplainedScopes
+    assets: list[str] | None
+    resources: list[ExplainedResource]
+
+
 class Raw(BaseModel):
     """A provider's own answer, with nothing left in it but what was granted."""
 

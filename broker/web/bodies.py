@@ -101,6 +101,11 @@ class RecordsQuery(Query):
     """100 where it is not said; as NDJSON, as many as there may be on a page."""
 
 
+class ExplainQuery(Query):
+    connector: Word
+    operation: Word | None = None
+
+
 class RevokeQuery(Query):
     dry_run: Literal["true", "false"] = "false"
 

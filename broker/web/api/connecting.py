@@ -20,6 +20,7 @@ from broker.errors import (
     RateLimited,
     WrongAccount,
 )
+from broker.explain import explain
 from broker.web import answers, bodies
 from broker.web.callers import the_broker
 from broker.web.routes import route
@@ -99,6 +100,19 @@ def list_connections(client: Caller, asked: bodies.ConnectionsQuery) -> Any:  # 
 def show_connection(client: Caller, connection_id: str) -> Any:  # noqa: ANN401
     """One connection."""
     return read.shown(the_broker(), client, connection_id)
+
+
+@route(
+    connecting,
+    "GET",
+    f"{CONNECTION}/explain",
+    scope="connections:read",
+    query=bodies.ExplainQuery,
+    answers={200: answers.Explained},
+)
+def explain_connection(client: Caller, connection_id: str, asked: bodies.ExplainQuery) -> Any:  # noqa: ANN401
+    """Why a connector may read something on a connection, or why not: every scope that is missing."""
+    return explain(the_broker(), connection_id, asked.connector, asked.operation, caller=client)
 
 
 @route(
