@@ -1,4 +1,4 @@
-"""Single pieces of the relay, where no fake provider leads: masks within masks, and answers that must not be passed on."""
+"""Single pieces of the relay, where no fake provider leads: masks within masks, and what must not be passed on."""
 
 from collections.abc import Callable
 from dataclasses import replace
