@@ -152,3 +152,14 @@ def test_another_accounts_profile_is_not_passed_on(at_instagram: Callable[..., R
     assert answer({"user_id": own, "username": "ani"})[1] == 1
     with pytest.raises(ProviderUnavailable):
         answer({"user_id": "1", "username": "budi"})
+
+
+def test_another_message_than_the_one_asked_for_is_not_passed_on(
+    at_google: Callable[..., Relay], house_of_google: House
+) -> None:
+    relay = at_google("google_mail")
+    answer = _answering(relay, house_of_google, "gmail.googleapis.com/gmail/v1/users/me/messages/1f")
+    assert answer({"id": "1f", "snippet": "Rahasia"}) == (b'{"id": "1f"}', 1)
+    for other in ({"id": "2f"}, {}):
+        with pytest.raises(ProviderUnavailable):
+            answer(other)

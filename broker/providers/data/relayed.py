@@ -56,6 +56,14 @@ class Passing:
         self.records += len(found)
         return found
 
+    def one(self, raw: object) -> Kept:
+        """The one record of an answer. Raises `ValueError` where it is none, or not the one that was asked for."""
+        (kept, *_) = self.kept([raw]) or [{}]
+        identity = self.resource.identity
+        if not kept or kept[identity] != self.values.get(identity, kept[identity]):
+            raise ValueError("not the record that was asked for")
+        return kept
+
 
 @dataclass(frozen=True)
 class Form:
@@ -74,7 +82,7 @@ class Form:
     def answer(self, answer: Mapping[str, Any], passing: Passing) -> Kept:
         """What the caller gets. Raises `ValueError` for what is not as the provider's documents have it."""
         if self.records is None:
-            return next(iter(passing.kept([answer])), {})
+            return passing.one(answer)
         return {self.records: passing.kept(answer.get(self.records, [])), **self.beside(answer)}
 
     def beside(self, answer: Mapping[str, Any]) -> Kept:

@@ -19,7 +19,7 @@ class Node(Form):
     mask: str | None = "fields"
 
     def answer(self, answer: Mapping[str, Any], passing: Passing) -> Kept:
-        return next(iter(passing.kept([named(answer, _tree(passing))])), {})
+        return passing.one(named(answer, _tree(passing)))
 
 
 @dataclass(frozen=True)
