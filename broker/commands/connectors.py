@@ -75,6 +75,31 @@ def show(as_json: bool) -> None:
         click.echo(f"Not listed, see broker connectors check: {', '.join(broken)}", err=True)
 
 
+@connectors.command("describe")
+@click.argument("names", nargs=-1, metavar="[NAME]…")
+@click.option("--markdown", is_flag=True, help="A page for people, as docs/what-goes-where.md has it.")
+@AS_JSON
+def describe(names: tuple[str, ...], markdown: bool, as_json: bool) -> None:
+    """Say which data go where under which tick, of every installed connector or of those that are named."""
+    from broker.commands import described
+    from broker.installed import announced, kinds, unlisted
+
+    known = kinds()
+    sound = {one.name: one.connector for one in announced() if one.connector and _is_sound(one)}
+    chosen = [_one_of("connector", name, sound) for name in names or sound]
+    found = [
+        described.Described(connector, next(one for one in known if not unlisted(connector, [one])))
+        for connector in chosen
+    ]
+    if as_json:
+        click.echo(json.dumps([described.facts(one) for one in found]))
+    elif markdown:
+        click.echo(described.markdown(found), nl=False)
+    else:
+        for one in found:
+            _tell(described.facts(one))
+
+
 @connectors.command("check")
 @AS_JSON
 def check(as_json: bool) -> None:
@@ -177,6 +202,14 @@ def _described(one: "Installed", connector: "Connector", providers: "Iterable[Pr
         "optional_scopes": sorted(set(connector_scopes(connector, provider)) - set(required)),
         "origin": one.origin,
     }
+
+
+def _tell(fact: dict[str, Any]) -> None:
+    click.echo(f"{fact['name']}: {fact['titles']['en']}")
+    for field in fact["fields"]:
+        opened = " or ".join(value.replace(" ", " and ") for value in field["opened_by"])
+        click.echo(f"    {field['titles']['en']}{' (required)' if field['required'] else ''}: opened by {opened}")
+    click.echo(f"    → {fact['type']}: {', '.join(fact['members'])}")
 
 
 def _show(fact: dict[str, Any]) -> None:

@@ -198,6 +198,24 @@ def test_a_connector_of_another_package_is_listed_with_that_package(
     assert found[0]["required_scopes"] == ["https://www.googleapis.com/auth/calendar.events.freebusy"]
 
 
+def test_what_goes_where_is_told_of_the_connectors_that_are_named(run: Run) -> None:
+    said = run("connectors", "describe", "google_mail", "facebook_profile", "--json")
+    assert (said.status, said.err) == (0, "")
+    assert [fact["name"] for fact in said.json()] == ["google_mail", "facebook_profile"]
+    assert (
+        "### Facebook profile: `facebook_profile`"
+        in run("connectors", "describe", "facebook_profile", "--markdown").out
+    )
+    lines = run("connectors", "describe", "facebook_profile").out.splitlines()
+    assert lines[0] == "facebook_profile: Facebook profile"
+    assert lines[-1].startswith("    → profile: ")
+    assert run("connectors", "describe", "no_such").status == 2
+
+
+def test_what_goes_where_is_told_of_every_connector_where_none_is_named(run: Run) -> None:
+    assert {fact["name"] for fact in run("connectors", "describe", "--json").json()} == set(OURS)
+
+
 def test_what_is_not_listed_for_a_fault_is_named(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     announce(tmp_path, monkeypatch, "theirs = nowhere_at_all:CONNECTOR")
     said = run("connectors", "list", "--json")

@@ -139,6 +139,13 @@ def test_several_segments_are_checked_one_by_one_where_no_pattern_bounds_them():
             anywhere.url({"name": name})
 
 
+@pytest.mark.parametrize("value", ["people/me/folders/7", "folders/7/files/8", "folders/7x", "xfolders/7"])
+def test_a_pattern_holds_for_the_whole_value_though_no_anchor_says_so(value: str):
+    """As Google writes it in older documents, for several segments too."""
+    assert Parameter(location="path", pattern="folders/[0-9]{1,19}").admits("folders/7")
+    assert not Parameter(location="path", pattern="folders/[0-9]{1,19}").admits(value)
+
+
 def test_a_template_variable_that_is_no_parameter_is_never_filled():
     broken = operation("/v1/orders/{order}")
     with pytest.raises(OperationDenied):
