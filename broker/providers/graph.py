@@ -4,7 +4,6 @@ https://developers.facebook.com/docs/graph-api/guides/error-handling (2026-11, d
 are told apart by their numbers, never by a text or by the HTTP status alone: throttling comes with 400.
 """
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from datetime import date, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
+from broker import strict_json
 from broker.errors import ProviderUnavailable, RateLimited
 from broker.providers.base import Fate, Usage, Verdict
 from broker.upstream import Answer, TokenRefused, retry_after
@@ -134,7 +134,7 @@ def _waits(header: str) -> list[int]:
 def _entries(header: str) -> list[Mapping[str, Any]]:
     """What a usage header holds: one object, or lists of them by the id of what was read."""
     try:
-        found = json.loads(header) if header else None
+        found = strict_json.parse(header.encode()) if header else None
     except ValueError:
         return []
     if not isinstance(found, dict):
