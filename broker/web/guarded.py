@@ -65,11 +65,12 @@ class Guarded(Response):
         except BrokerError as error:
             yield from self._refusal(error)(environ, start_response)
             return
-        # The first write rests on this check: a second one that failed here would be the server's own bare 500.
+        # The first write rests on this check: a second one that failed here would be the server's own bare 500. But for
+        # what rests on a later right: it was fetched since.
         start_response(self.status, headers)
         first = True
         for rests_on, piece in self._pieces() if environ["REQUEST_METHOD"] != "HEAD" else ():
-            if not first:
+            if not first or rests_on is not self._standing:
                 try:
                     standing = use.recent(self._broker, max(standing, rests_on, key=lambda right: right.read_at))
                 except BrokerError as error:

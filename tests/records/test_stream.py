@@ -3,12 +3,18 @@
 import json
 import threading
 import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from flask import g, request
+from werkzeug.test import run_wsgi_app
 
+from broker.clients import ALL, Caller
+from broker.records import RecordsPage, read_page
 from broker.web import guarded
 from tests.house import Google, House, SalesApp
 from tests.processes import Installation, children
@@ -103,6 +109,28 @@ def test_a_record_longer_than_one_write_comes_whole(desk: SalesApp, google: Goog
     connection = desk.connect(account="budi@example.com")["id"]
     *records, _ = lines(read(desk, connection))
     assert max(len(record.get("name", "")) for record in records) == 200_000
+
+
+def test_what_waited_for_its_first_write_is_checked_again(desk: SalesApp, sqlite_house: House) -> None:
+    """I2: the first page was empty; while the second was fetched the user revoked, and was answered."""
+    everything = frozenset({ALL})
+    caller = Caller("cli_x", frozenset(), everything, everything, frozenset())
+    connection = desk.connect()["id"]
+    read = partial(read_page, sqlite_house.broker, caller, connection, "google_contacts", asset=None, limit=100)
+    page = read(cursor=None)
+
+    def revoked_meanwhile(cursor: str) -> RecordsPage:
+        following = read(cursor=cursor)
+        assert desk.revoke(connection).status_code in (200, 202)
+        return following
+
+    first = replace(page, body={**page.body, "records": []})
+    with sqlite_house.app.test_request_context():
+        g.request_id = "req_x"
+        stream = guarded.Stream(sqlite_house.broker, first, None, revoked_meanwhile)
+        pieces, status, _ = run_wsgi_app(stream, request.environ, buffered=True)
+    (last,) = [json.loads(line) for line in b"".join(pieces).splitlines()]
+    assert (status[:3], last["error"]["code"], last["has_more"]) == ("200", "connection_revoked", True)
 
 
 # --- real processes ------------------------------------------------------------------------------------------
