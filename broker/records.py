@@ -73,7 +73,7 @@ def _page(
     try:
         asked_with, listing = gathered(broker, reading)
     except PlaceLost:
-        asked_with, listing = gathered(broker, replace(reading, place=None))
+        asked_with, listing = _anew(broker, reading)
     standing = use.again(broker, standing)
     decision = decide(broker, standing, asset)
     records = _converted(broker, standing, decision, asked_with, listing)
@@ -86,6 +86,14 @@ def _page(
         "withheld": [asdict(entry) for entry in decision.permitted.withheld],
     }
     return RecordsPage(body, standing)
+
+
+def _anew(broker: Broker, reading: Reading) -> tuple[Place, Listing]:
+    """From the beginning, once: what is refused again had nothing to do with the place."""
+    try:
+        return gathered(broker, replace(reading, place=None))
+    except PlaceLost:
+        raise ProviderUnavailable("The provider refused the request.", retryable=False) from None
 
 
 def _converted(

@@ -192,6 +192,15 @@ def test_a_cursor_that_the_provider_forgot_begins_the_reading_anew(connector: st
     assert len({*run.ids, anew["records"][0]["id"]}) == COUNTS[connector]
 
 
+@pytest.mark.parametrize("connector", ["facebook_pages", "facebook_leads", "instagram_comments"])
+def test_a_refusal_that_a_new_reading_meets_again_is_the_providers_failure(connector: str, sync: Sync):
+    """Code 100 is of a forgotten place, and of many other things (docs/facts/meta.md §6.1): anew is tried once."""
+    cursor = sync.ask(connector, limit=1).json()["next_cursor"]
+    sync.provider.quirk(graph_error={LISTS[connector]: {"value": {"code": 100}}})
+    assert sync.refusal(connector) == (502, "provider_unavailable")
+    assert sync.refusal(connector, cursor=cursor) == (502, "provider_unavailable")
+
+
 # --- malformed -----------------------------------------------------------------------------------------------
 
 
