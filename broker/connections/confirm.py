@@ -91,8 +91,8 @@ def _carry_out(broker: Broker, claim: Claimed, assets: Mapping[str, Sequence[str
         failpoint("confirm.claimed")
         attempt.answer = exchange(broker, claim)
         failpoint("confirm.exchanged")
-        attempt.answer = lasting(broker, claim, attempt.answer)
-        exchanged = checked(broker, claim, attempt.answer)
+        attempt.answer = lasting(broker, claim, attempt.answer, last_call)
+        exchanged = checked(broker, claim, attempt.answer, last_call)
         attempt.account_index = exchanged.account_index
         judge(broker, claim.row, exchanged)
         exchanged = with_assets(broker, claim.row, exchanged, last_call)

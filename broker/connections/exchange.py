@@ -51,17 +51,17 @@ def exchange(broker: Broker, claim: Claimed) -> TokenAnswer:
         return broker.providers[line.app.provider].exchange(line, claim.code, claim.code_verifier)
 
 
-def lasting(broker: Broker, claim: Claimed, answer: TokenAnswer) -> TokenAnswer:
-    """The token that is kept. Raises as `exchange`."""
-    line = broker.line(claim.row.app_id)
+def lasting(broker: Broker, claim: Claimed, answer: TokenAnswer, last_call: float) -> TokenAnswer:
+    """The token that is kept; `last_call` as for `with_assets`. Raises as `exchange`, and `Unavailable`."""
+    line = broker.line(claim.row.app_id, begin_by=last_call)
     with _refusals("to prolong the token"):
         return broker.providers[line.app.provider].lasting(line, answer)
 
 
-def checked(broker: Broker, claim: Claimed, answer: TokenAnswer) -> Exchanged:
+def checked(broker: Broker, claim: Claimed, answer: TokenAnswer, last_call: float) -> Exchanged:
     """Whose it is and what was granted, as the provider says it to us alone. Raises `ProviderUnavailable`,
     `Unavailable`."""
-    line = broker.line(claim.row.app_id)
+    line = broker.line(claim.row.app_id, begin_by=last_call)
     requested = frozenset(claim.row.requested_scopes)
     with _refusals("to say whose the token is"):
         report = broker.providers[line.app.provider].report(line, answer, claim.nonce.reveal(), requested)

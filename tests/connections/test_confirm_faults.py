@@ -3,7 +3,7 @@ the request ends in time (contract §3, 5; docs/facts/security.md STD-23, G-5, G
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from broker.providers.base import Account
 from broker.providers.google import Google as GoogleProvider
 from tests.connections.insight import rows
 from tests.house import Google, House, SalesApp
+from tests.meta import ANI, Facebook
 
 NAME, CALENDAR = "google_contacts", "google_calendar"
 CALENDARS = "/calendar/v3/users/me/calendarList"
@@ -110,6 +111,24 @@ def test_slow_answers_one_after_the_other_stay_within_the_deadline(build, sqlite
     google.quirk(delay=None)
     assert answer.status_code in (200, 504)
     assert took < 3
+
+
+def test_a_provider_of_many_calls_does_not_outlast_the_deadline_either(
+    build_meta: Callable[..., House], sqlite_url: str, facebook: Facebook
+) -> None:
+    """G-11: exchange, prolong, debug_token, permissions, person, Pages; what was obtained by then is told (I5)."""
+    house = build_meta(sqlite_url, BROKER_PROVIDER_DEADLINE="1.6", BROKER_REQUEST_DEADLINE="3")
+    app = house.client()
+    returned = app.pending("facebook_pages", provider="facebook", account=ANI)
+    facebook.quirk(delay={"/": 0.6})
+    began = time.monotonic()
+    answer = app.confirm(returned)
+    took = time.monotonic() - began
+    facebook.quirk(delay=None)
+    assert (answer.status_code, answer.json()["code"]) == (502, "provider_unavailable")
+    assert took < 3
+    house.work()
+    assert facebook.live_tokens() == 0
 
 
 def test_what_can_be_left_out_is_not_asked_for_when_time_is_short(build, sqlite_url: str, google: Google) -> None:
