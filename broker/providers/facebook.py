@@ -10,6 +10,7 @@ authorization, or single permissions of it (§1.10); errors are Graph's (§6.1).
 import hashlib
 import hmac
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -48,6 +49,8 @@ WINDOW = (0.66, 0.83)
 """Exchanged again between these parts of a token's life: from day 40 to day 50 of 60; best effort (§1.6)."""
 YOUNGEST = timedelta(days=1)
 CALLBACK_TAIL = "#_=_"
+PERMISSION = re.compile(r"[a-z0-9_]{1,128}")
+"""It stands in the address by which it is taken back: the one without a name ends the whole authorization (§1.10)."""
 
 
 def bearer(members: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -170,7 +173,7 @@ class Facebook(Provider):
             bounds=_bounds(data.get("granular_scopes")),
             expires_at=_moment(data.get("expires_at")),
             data_access_expires_at=_moment(data.get("data_access_expires_at")),
-            lasts=data.get("expires_at") == 0,
+            lasts=data.get("expires_at") == 0 and data["expires_at"] is not False,
         )
 
     def debugged(self, line: Line, token: Secret) -> Mapping[str, Any]:
@@ -292,7 +295,8 @@ class Facebook(Provider):
         listed = self._asked(line, path, token, {}).get("data")
         if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
             raise ProviderUnavailable("The provider did not say what is granted.")
-        return frozenset(str(entry.get("permission")) for entry in listed if entry.get("status") == "granted")
+        granted = _texts([entry.get("permission") for entry in listed if entry.get("status") == "granted"])
+        return frozenset(filter(PERMISSION.fullmatch, granted))
 
     def _deleted(self, line: Line, path: str, token: Secret) -> None:
         """`true`, or `{"success": true}` (§1.10)."""

@@ -125,6 +125,14 @@ def test_debug_token_says_when_a_token_ends(said: Any, app: SalesApp, facebook: 
     assert app.records(connection["id"], PROFILE).status_code == 200
 
 
+@pytest.mark.parametrize("end", [False, "0", None])
+def test_only_a_plain_zero_means_that_a_token_never_ends(end: Any, said: tuple[SalesApp, dict[str, Any]]) -> None:
+    """§1.8: else it would be renewed too late."""
+    app, members = said
+    members.update(expires_at=end, data_access_expires_at=0)
+    assert connect(app)["expires_at"] is not None
+
+
 def test_debug_token_is_believed_over_the_answer(app: SalesApp, facebook: Facebook) -> None:
     """§1.3, §1.6: the answer may promise more than the token keeps."""
     facebook.quirk(expires_in=5_184_000, token_lifetime={"long": 10 * 86_400})

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from werkzeug.test import run_wsgi_app
 
 from broker.sandbox.facebook import create_facebook
 from broker.sandbox.facebook.seed import ANI_PAGE
@@ -220,4 +221,43 @@ def test_an_outage_while_taking_back_is_waited_out(app: SalesApp, house: House, 
     facebook.quirk(outage=None)
     house.clock.moved += timedelta(seconds=31)
     house.work()
+    assert outcome(app, answer) == "confirmed"
+
+
+class _Naming:
+    """Before a fake Facebook: lists permissions that are none beside the person's."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
+        self.app = app
+
+    def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] != "GET" or not environ["PATH_INFO"].endswith("/permissions"):
+            return self.app(environ, start)
+        pieces, status, headers = run_wsgi_app(self.app, environ, buffered=True)
+        body = json.loads(b"".join(pieces))
+        body["data"] += [{"permission": name, "status": "granted"} for name in (None, "email?x=1", "a/b", "", ["c"])]
+        text = json.dumps(body).encode()
+        headers["Content-Length"] = str(len(text))
+        start(status, headers.to_wsgi_list())
+        return [text]
+
+
+@pytest.fixture
+def naming(clock: Clock) -> Iterator[Facebook]:
+    created = create_facebook(clock=clock.timestamp)
+    created.wsgi_app = _Naming(created.wsgi_app)  # type: ignore[method-assign]
+    with Running(created) as running:
+        yield Facebook(running.url)
+
+
+def test_what_is_no_name_of_a_permission_never_stands_in_an_address(
+    build_meta: Callable[..., House], sqlite_url: str, google: Google, naming: Facebook
+) -> None:
+    """Nor does it keep the others from being taken back."""
+    house = build_meta(sqlite_url, BROKER_ORIGINS=mapped({"google": google.url, "facebook": naming.url}))
+    app = house.client()
+    connection = connect(app, PROFILE, PAGES)
+    answer = app.withdraw(connection["id"], PAGES)
+    house.work()
+    assert deletes(naming) == [f"permissions/{name}" for name in sorted(OF_PAGES)]
     assert outcome(app, answer) == "confirmed"
