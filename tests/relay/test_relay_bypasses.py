@@ -265,3 +265,16 @@ def test_an_operation_that_the_connector_does_not_declare_is_refused_though_its_
     relay.refused(f"www.googleapis.com/calendar/v3/calendars/primary/events/{event}")
     relay.refused("www.googleapis.com/calendar/v3/calendars/primary")
     relay.refused("www.googleapis.com/calendar/v3/users/me/settings")
+
+
+def test_another_connectors_operation_is_refused_though_that_is_granted_too(
+    at_google: Callable[..., Relay], house_of_google: House
+) -> None:
+    relay = at_google("google_contacts")
+    both = ("google_contacts", "google_other_contacts")
+    relay.connection = relay.app.connect(*both, connection=relay.connection["id"])
+    assert {grant["connector"] for grant in relay.connection["grants"]} == set(both)
+    relay.refused(f"{PEOPLE}/v1/otherContacts")
+    relay.connector = "google_other_contacts"
+    assert relay.ask(f"{PEOPLE}/v1/otherContacts?pageSize=1")["otherContacts"]
+    relay.refused(LIST)
