@@ -53,6 +53,16 @@ class SecretBytes(bytes):
         raise TypeError("SecretBytes are never pickled")
 
 
+class Named(dict[str, str]):
+    """Parameters of a request, shown by their names alone: a crash report that tells the locals of a frame tells no
+    token (ADR 0009)."""
+
+    def __repr__(self) -> str:
+        return f"Named({', '.join(self)})"
+
+    __str__ = __repr__
+
+
 def fresh_token() -> Secret:
     """256 random bits, URL-safe: a ticket, `state`, nonce, code, client secret or access token."""
     return Secret(secrets.token_urlsafe(32))

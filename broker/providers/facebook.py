@@ -36,7 +36,7 @@ from broker.providers.base import (
 )
 from broker.providers.data.facebook import PUBLIC, RESOURCES
 from broker.providers.line import Line, with_query
-from broker.secret import Secret
+from broker.secret import Named, Secret
 from broker.upstream import Answer, TokenAnswer, TokenRefused
 
 log = logging.getLogger("broker.providers")
@@ -140,12 +140,12 @@ class Facebook(Provider):
 
     def renew(self, line: Line, token: Secret) -> TokenAnswer:
         """A new text each time; whether it also lives longer, debug_token tells (§1.6, H18)."""
-        form = {
-            "grant_type": "fb_exchange_token",
-            "client_id": line.app.client_id,
-            "client_secret": line.app.client_secret.reveal(),
-            "fb_exchange_token": token.reveal(),
-        }
+        form = Named(
+            grant_type="fb_exchange_token",
+            client_id=line.app.client_id,
+            client_secret=line.app.client_secret.reveal(),
+            fb_exchange_token=token.reveal(),
+        )
         with graph.refusals():
             return line.ask("POST", line.endpoints.token, form, bearer)
 
@@ -180,7 +180,7 @@ class Facebook(Provider):
         """What the provider knows of a token (§1.8). Raises `TokenRefused` for one that is dead, `ProviderUnavailable`
         where it says nothing clear, or refuses us, or another app was given the token."""
         with as_app():
-            body = self._asked(line, "/debug_token", app_token(line), {"input_token": token.reveal()})
+            body = self._asked(line, "/debug_token", app_token(line), Named(input_token=token.reveal()))
         data = body.get("data")
         if not isinstance(data, dict) or not isinstance(data.get("is_valid"), bool):
             raise ProviderUnavailable("The provider said nothing about the token.")
@@ -289,7 +289,7 @@ class Facebook(Provider):
 
     def _asked(self, line: Line, path: str, token: Secret, parameters: Mapping[str, str]) -> Mapping[str, Any]:
         url = f"{HOST}{line.endpoints.base}{path}"
-        return graph.answered(line.call("GET", url, {**parameters, **proof(line, token)}, token=token))
+        return graph.answered(line.call("GET", url, Named({**parameters, **proof(line, token)}), token=token))
 
     def _permissions(self, line: Line, path: str, token: Secret) -> frozenset[str]:
         listed = self._asked(line, path, token, {}).get("data")
@@ -325,12 +325,12 @@ def app_token(line: Line) -> Secret:
     return Secret(f"{line.app.client_id}|{line.app.client_secret.reveal()}")
 
 
-def proof(line: Line, token: Secret) -> dict[str, str]:
+def proof(line: Line, token: Secret) -> Named:
     """That whoever calls has the app secret, over the very token of the call, for five minutes (§1.11)."""
     time = str(int(line.now.timestamp()))
     message = f"{token.reveal()}|{time}".encode()
     signature = hmac.new(line.app.client_secret.reveal().encode(), message, hashlib.sha256).hexdigest()
-    return {"appsecret_proof": signature, "appsecret_time": time}
+    return Named(appsecret_proof=signature, appsecret_time=time)
 
 
 def _texts(value: object) -> frozenset[str]:

@@ -32,7 +32,7 @@ from broker.providers.base import (
 )
 from broker.providers.data.instagram import BASIC, RESOURCES
 from broker.providers.line import Line
-from broker.secret import Secret
+from broker.secret import Named, Secret
 from broker.upstream import Answer, TokenAnswer, TokenRefused
 
 HOST = "https://graph.instagram.com"
@@ -128,11 +128,11 @@ class Instagram(Provider):
 
     def lasting(self, line: Line, answer: TokenAnswer) -> TokenAnswer:
         """The hour's token for one of 60 days; what was granted stands in the first answer alone."""
-        form = {
-            "grant_type": "ig_exchange_token",
-            "client_secret": line.app.client_secret.reveal(),
-            "access_token": answer.access_token.reveal(),
-        }
+        form = Named(
+            grant_type="ig_exchange_token",
+            client_secret=line.app.client_secret.reveal(),
+            access_token=answer.access_token.reveal(),
+        )
         with graph.refusals():
             return replace(line.ask("GET", f"{HOST}/access_token", form, flat), scope=answer.scope)
 
@@ -142,14 +142,14 @@ class Instagram(Provider):
     def inspect(self, line: Line, token: Secret) -> Report:
         """The account by its `user_id`, never by the id in the token answer (§3.1)."""
         me = graph.answered(
-            line.call("GET", f"{HOST}{line.endpoints.base}/me", {"fields": "user_id,username"}, token=token)
+            line.call("GET", f"{HOST}{line.endpoints.base}/me", Named(fields="user_id,username"), token=token)
         )
         identity, username = graph.identity(me.get("user_id")), me.get("username")
         return Report(Account(identity, username[:320] if isinstance(username, str) and username else identity), None)
 
     def renew(self, line: Line, token: Secret) -> TokenAnswer:
         """By GET alone (§3.1, H11)."""
-        form = {"grant_type": "ig_refresh_token", "access_token": token.reveal()}
+        form = Named(grant_type="ig_refresh_token", access_token=token.reveal())
         with graph.refusals():
             return line.ask("GET", f"{HOST}/refresh_access_token", form, flat)
 

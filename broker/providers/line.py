@@ -12,10 +12,10 @@ from urllib.parse import urlencode
 
 from broker.config import ProviderApp, origin
 from broker.endpoints import Endpoints
-from broker.errors import Unavailable
+from broker.errors import BrokerError, Unavailable
 from broker.identity import Identity
 from broker.operations import Operation
-from broker.secret import Secret
+from broker.secret import Named, Secret
 from broker.upstream import Answer, Departure, TokenAnswer, Upstream
 
 
@@ -44,7 +44,7 @@ class Line:
         self,
         method: str,
         url: str,
-        parameters: Mapping[str, str] | None = None,
+        parameters: Named | None = None,
         *,
         token: Secret | None = None,
         deadline: float | None = None,
@@ -54,9 +54,12 @@ class Line:
         Raises `ProviderUnavailable`, and `Unavailable` where it would begin too late.
         """
         self.may_begin()
-        return self.upstream.call(
-            method, with_query(url, parameters or {}), pins=self.pins, token=token, deadline=deadline
-        )
+        try:
+            return self.upstream.call(
+                method, with_query(url, parameters or {}), pins=self.pins, token=token, deadline=deadline
+            )
+        except BrokerError as error:  # the frames below hold the address, and a token may stand in it
+            raise error.with_traceback(None) from None
 
     def operate(
         self,
@@ -79,7 +82,7 @@ class Line:
             deadline=deadline,
         )
 
-    def ask(self, method: str, url: str, form: Mapping[str, str], departure: Departure | None = None) -> TokenAnswer:
+    def ask(self, method: str, url: str, form: Named, departure: Departure | None = None) -> TokenAnswer:
         """A token by a grant of the provider's own. Raises `TokenRefused`, `RateLimited`, `ProviderUnavailable`."""
         self.may_begin()
         return self.upstream.ask(method, url, form, pins=self.pins, departure=departure)

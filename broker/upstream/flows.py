@@ -19,10 +19,10 @@ from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session
 
 from broker.errors import BrokerError, ProviderUnavailable
-from broker.secret import Secret
+from broker.secret import Named, Secret
 from broker.upstream.answer import Answer
 from broker.upstream.calls import Calls
-from broker.upstream.request import Headers, origin_of, refused
+from broker.upstream.request import Headers, Request, origin_of, refused
 from broker.upstream.tokens import Departure, TokenAnswer, TokenRefused, judged
 
 AuthMethod = Literal["client_secret_post", "client_secret_basic"]
@@ -146,7 +146,7 @@ class Upstream(Calls):
         self,
         method: str,
         url: str,
-        form: Mapping[str, str],
+        form: Named,
         *,
         pins: frozenset[str],
         departure: Departure | None = None,
@@ -155,12 +155,20 @@ class Upstream(Calls):
 
         Raises as `exchange` does.
         """
-        encoded = urlencode(form)
-        target, body = (f"{url}?{encoded}", None) if method == "GET" else (url, encoded.encode())
-        kind = {} if body is None else {"Content-Type": "application/x-www-form-urlencoded"}
+        try:
+            return judged(
+                self._sent(self._asking(method, url, form, pins), deadline=None, max_bytes=TOKEN_BYTES, fresh=True),
+                departure,
+            )
+        except (BrokerError, TokenRefused) as error:
+            raise error.with_traceback(None) from None
+
+    def _asking(self, method: str, url: str, form: Named, pins: frozenset[str]) -> Request:
+        kind = {} if method == "GET" else {"Content-Type": "application/x-www-form-urlencoded"}
         headers = Headers({"Accept": "application/json", **kind})
-        request = self._checked(method, target, pins).carrying(headers, None, body)
-        return judged(self._sent(request, deadline=None, max_bytes=TOKEN_BYTES, fresh=True), departure)
+        if method == "GET":
+            return self._checked(method, f"{url}?{urlencode(form)}", pins).carrying(headers, None, None)
+        return self._checked(method, url, pins).carrying(headers, None, urlencode(form).encode())
 
     def _answered(
         self,
