@@ -115,6 +115,17 @@ def test_a_field_that_the_consent_page_did_not_name_is_withheld_though_no_scope_
     assert (phones["withheld"], phones["missing_scopes"]) == (True, [])
 
 
+def test_what_the_provider_granted_but_not_the_user_to_this_connector_is_missing(desk: SalesApp, house: House):
+    """The provider's authorization covers what all connectors have (docs/adr/0004)."""
+    connection = desk.connect()["id"]
+    with house.broker.database.write() as session:
+        session.execute(update(Grant).where(Grant.connector == "google_contacts").values(scopes=[EVENTS]))
+    found = facts(desk, connection)
+    assert CONTACTS in found["scopes"]["granted_by_provider"]
+    assert (found["verdict"], found["because"]) == ("denied", [f"the user did not grant {CONTACTS}"])
+    assert all(field["withheld"] and field["missing_scopes"] == [CONTACTS] for field in found["resources"][0]["fields"])
+
+
 def test_an_asset_that_must_be_chosen_first_is_said(desk: SalesApp, house: House):
     connection = desk.connect()["id"]
     with house.broker.database.write() as session:
