@@ -165,7 +165,10 @@ class OwnProviderApp(Base):
     """The provider's own options where they differ from the settings'."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    __table_args__ = (UniqueConstraint("tenant", "provider", "live", name="uq_provider_apps_live"),)
+    __table_args__ = (
+        UniqueConstraint("tenant", "provider", "live", name="uq_provider_apps_live"),
+        UniqueConstraint("provider", "client_id", "live", name="uq_provider_apps_client"),
+    )
 
 
 # --- connecting ----------------------------------------------------------------------------------------------

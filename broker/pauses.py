@@ -6,6 +6,7 @@ meanwhile. An operator may set budgets besides, in calls a minute, so that no li
 docs/facts/google.md §5.8, docs/facts/meta.md §6.2.
 """
 
+import hashlib
 import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -87,7 +88,8 @@ def _until(broker: Broker, row: Connection, api: str, seconds: int, *, app_wide:
 
 def _keys(row: Connection, api: str) -> tuple[str, str]:
     """Of the account at the app, and of the app; in the order of `BUDGETS`."""
-    return f"{row.app_id} {api} {row.account_index.hex()}", f"{row.app_id} {api}"
+    app = f"{row.app_id} {hashlib.sha256(api.encode()).hexdigest()}"
+    return f"{app} {row.account_index.hex()}", app
 
 
 def _limited(seconds: float) -> RateLimited:

@@ -194,7 +194,7 @@ def _step(broker: Broker, reading: Reading) -> tuple[Place, Listing]:
         if verdict.kind == "scope" or (verdict.kind == "token" and call.operation.is_for_asset):
             raise refused_for_scope(broker, reading, token, decision)
         if verdict.kind == "asset" and decision.asset:
-            reread.drop_asset(broker, token.standing.connection.id, decision.asset)
+            reread.drop_asset(broker, token.standing.connection.id, token.version, decision.asset)
         if verdict.kind in ("rate", "blocked"):
             pauses.put(broker, connection, api, verdict)
         raise failure(verdict, answer.status if isinstance(answer, Answer) else 400, place)
@@ -306,7 +306,8 @@ def _called(
             source="broker",
         )
     try:
-        bearer = derived.bearer(broker, line, provider, operation, token, decision.asset)
+        in_time = replace(line, begin_by=reading.until - broker.settings.provider_deadline)
+        bearer = derived.bearer(broker, in_time, provider, operation, token, decision.asset)
     except TokenRefused as refusal:
         return refusal
     url = provider.signed(line, operation.url(values), bearer)
@@ -330,7 +331,9 @@ def refused_for_scope(broker: Broker, reading: Reading, token: refresh.Token, de
     if provider.reports_grants:
         newer = refresh.access_token(broker, reading.standing, until=reading.until, refused=token.version).standing
     else:
-        reread.take_away(broker, token.standing.connection.id, set(required) - set(provider.identity_scopes))
+        reread.take_away(
+            broker, token.standing.connection.id, token.version, set(required) - set(provider.identity_scopes)
+        )
         newer = use.again(broker, reading.standing)
     effective = scopes.effective(newer.connection.granted_scopes, newer.grant.scopes)
     lost = scopes.missing(reads.required, table, effective)

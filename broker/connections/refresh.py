@@ -82,7 +82,7 @@ def access_token(
     cannot be. Raises the errors of `use.again`, `ReconnectRequired`, `ConnectionSuspended`, `ProviderUnavailable`,
     `RateLimited`, `Unavailable`.
     """
-    current = standing
+    current, last_call = standing, until - broker.settings.provider_deadline
     renews_itself = broker.providers[standing.connection.provider].renewed_by == "access_token"
     while True:
         row = current.connection
@@ -92,7 +92,7 @@ def access_token(
         may_wait = time.monotonic() + broker.settings.provider_deadline <= until
         if may_wait and (row.refresh_token or not lives) and (lease := _lease(broker, row)):
             try:
-                _look(broker, row, lease, because) if renews_itself else _renew(broker, row, lease)
+                _look(broker, row, lease, because, begin_by=last_call) if renews_itself else _renew(broker, row, lease)
             except (ProviderUnavailable, RateLimited):
                 if not lives:
                     raise

@@ -52,21 +52,26 @@ def set_granted(session: Session, row: Connection, granted: Iterable[str]) -> No
     row.granted_scopes = scopes
 
 
-def drop_asset(broker: Broker, connection_id: str, asset: str) -> None:
+def drop_asset(broker: Broker, connection_id: str, token_version: int, asset: str) -> None:
     """The provider opens one asset no longer: it leaves every grant of the connection (docs/facts/meta.md §6.1)."""
     with broker.database.write() as session:
         row = session.get_one(Connection, connection_id, with_for_update=True)
-        for grant in _live_grants(session, row) if row.live else ():
+        for grant in _live_grants(session, row) if _is_of(row, token_version) else ():
             known = opened(broker, session, row, grant)
             _keep(broker, session, row, grant, frozenset(entry.id for entry in known.offered if entry.id != asset))
 
 
-def take_away(broker: Broker, connection_id: str, scopes: Iterable[str]) -> None:
+def take_away(broker: Broker, connection_id: str, token_version: int, scopes: Iterable[str]) -> None:
     """The provider has refused what these scopes should open, and cannot be asked which it still grants."""
     with broker.database.write() as session:
         row = session.get_one(Connection, connection_id, with_for_update=True)
-        if row.live:
+        if _is_of(row, token_version):
             set_granted(session, row, set(row.granted_scopes) - set(scopes))
+
+
+def _is_of(row: Connection, token_version: int) -> bool:
+    """Whether a token's refusal still speaks of this connection: a newer one may have come with a newer grant."""
+    return bool(row.live) and row.token_version == token_version
 
 
 def _narrow(broker: Broker, session: Session, row: Connection, report: Report) -> None:

@@ -180,8 +180,9 @@ def _settle_grants(broker: Broker, app_id: str, index: bytes, fewer: _Fewer) -> 
     """A withdrawn grant is over at the provider where nothing live needs any of its scopes; else it is shared."""
     with broker.database.write() as session:
         _telling_is_over(session, app_id, index, fewer)
-        for row in _in_use(session, app_id, index):
-            set_granted(session, row, set(row.granted_scopes) & fewer.keep)
+        for row in _in_use(session, app_id, index, lock=True):
+            if row.activated_at < fewer.told_at:  # what was confirmed since was probed, and stands
+                set_granted(session, row, set(row.granted_scopes) & fewer.keep)
         for item in _pending(session, app_id, index):
             if item.ended == "grant":
                 needed = fewer.keep & _scopes_of(session, item)
@@ -229,7 +230,7 @@ def _waiting(session: Session, app_id: str, index: bytes) -> Sequence[Connection
     return session.scalars(query.with_for_update()).all()
 
 
-def _in_use(session: Session, app_id: str, index: bytes) -> Sequence[Connection]:
+def _in_use(session: Session, app_id: str, index: bytes, *, lock: bool = False) -> Sequence[Connection]:
     """The live connections that still work on this authorization."""
     query = select(Connection).where(
         Connection.app_id == app_id,
@@ -238,7 +239,7 @@ def _in_use(session: Session, app_id: str, index: bytes) -> Sequence[Connection]
         Connection.state.in_(("active", "suspended")),
         Connection.access_token.is_not(None),  # one that died and was suspended then uses nothing
     )
-    return session.scalars(query).all()
+    return session.scalars(query.order_by(Connection.id).with_for_update() if lock else query).all()
 
 
 def _pending(session: Session, app_id: str, index: bytes) -> Sequence[RevocationItem]:

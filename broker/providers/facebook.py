@@ -48,6 +48,8 @@ OF_PAGES = frozenset({"leads_retrieval", "read_insights"})
 WINDOW = (0.66, 0.83)
 """Exchanged again between these parts of a token's life: from day 40 to day 50 of 60; best effort (§1.6)."""
 YOUNGEST = timedelta(days=1)
+SAMPLE = 3
+"""Tokens that are looked at after a revocation: it ends them all together, and a try has an end."""
 CALLBACK_TAIL = "#_=_"
 PERMISSION = re.compile(r"[a-z0-9_]{1,128}")
 """It stands in the address by which it is taken back: the one without a name ends the whole authorization (§1.10)."""
@@ -203,20 +205,21 @@ class Facebook(Provider):
     # --- revocation -----------------------------------------------------------------------------------------
 
     def end(self, line: Line, ending: Ending) -> Outcome:
-        """The whole authorization, by the app's token; by the user's where the account is not known. Then whether it is
-        so (§1.10)."""
+        """The whole authorization, by the app's token; then whether it is so (§1.10). Whose it is that never became a
+        connection, any of its tokens that still lives says."""
+        owners = (self.owner(line, (token,)) for token in ending.tokens)
+        account_id = ending.account_id or next(filter(None, owners), None)
+        if account_id is None:
+            return "already_gone"
         try:
-            if ending.account_id:
-                with as_app(*graph.REMOVED):
-                    self._deleted(line, f"/{ending.account_id}/permissions", app_token(line))
-            else:
-                self._deleted(line, "/me/permissions", ending.tokens[-1])
+            with as_app(*graph.REMOVED):
+                self._deleted(line, f"/{account_id}/permissions", app_token(line))
             outcome: Outcome = "confirmed"
         except TokenRefused as refusal:
             if self.fate(refusal) == "passing" and (refusal.code, refusal.subcode) != graph.MISSING:
                 raise ProviderUnavailable(f"The provider refused the revocation ({refusal}).") from None
             outcome = "already_gone"
-        if any(self._lives(line, token) for token in ending.tokens):
+        if any(self._lives(line, token) for token in ending.tokens[:SAMPLE]):
             raise ProviderUnavailable("The provider still honours a token that it was told to end.")
         return outcome
 

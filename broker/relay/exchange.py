@@ -97,7 +97,7 @@ def _failure(
         reading = Reading(standing, decision.asset, None, 1, until)
         return refused_for_scope(broker, reading, token, replace(decision, resource=of))
     if kind == "asset" and decision.asset:
-        reread.drop_asset(broker, token.standing.connection.id, decision.asset)
+        reread.drop_asset(broker, token.standing.connection.id, token.version, decision.asset)
     if kind == "place_lost":
         return InvalidRequest("The provider no longer knows this page or sync token. Begin anew.", status=400)
     if kind == "gone":

@@ -142,6 +142,7 @@ def upgrade() -> None:
         sa.Column("removed_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_provider_apps")),
         sa.UniqueConstraint("tenant", "provider", "live", name="uq_provider_apps_live"),
+        sa.UniqueConstraint("provider", "client_id", "live", name="uq_provider_apps_client"),
     )
     op.create_table(
         "provider_calls",

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from broker.errors import ProviderUnavailable
-from broker.secret import Secret
+from broker.secret import Named, Secret
 from broker.upstream import Answer, Upstream
 
 Ask = Callable[[Upstream], object]
@@ -79,8 +79,23 @@ def revoke(upstream: Upstream, **changed: object) -> object:
     return upstream.revoke(**{**arguments, **changed})  # type: ignore[arg-type]
 
 
+def _asked(upstream: Upstream, method: str) -> object:
+    form = Named(client_secret="CLIENT-SECRET-1", fb_exchange_token="ACCESS-1")
+    return upstream.ask(method, f"{REAL}/token", form, pins=PINS)
+
+
+def ask_by_get(upstream: Upstream) -> object:
+    return _asked(upstream, "GET")
+
+
+def ask_by_post(upstream: Upstream) -> object:
+    return _asked(upstream, "POST")
+
+
 WAYS: dict[str, Callable[[Upstream], object]] = {
     "data": data,
+    "ask-by-get": ask_by_get,
+    "ask-by-post": ask_by_post,
     "exchange": exchange,
     "refresh": refresh,
     "revoke": revoke,

@@ -66,6 +66,7 @@ def listed(answer: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], str | No
     items, paging = answer.get("data"), answer.get("paging", {})
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise ValueError("data is not a list of records")
+    items = [_with_text_id(item) for item in items]
     cursors = paging.get("cursors", {}) if isinstance(paging, dict) else None
     if not isinstance(cursors, dict):
         raise ValueError("paging has no cursors")
@@ -75,6 +76,12 @@ def listed(answer: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], str | No
     if not isinstance(after, str) or not after:
         raise ValueError("there is more, and no cursor to it")
     return items, after
+
+
+def _with_text_id(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Ids come as numbers too; a record must not be lost for it."""
+    number = item.get("id")
+    return {**item, "id": str(number)} if isinstance(number, int) and not isinstance(number, bool) else item
 
 
 def fields_value(fields: Sequence[str], nested: Mapping[str, str]) -> str:
