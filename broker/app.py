@@ -26,6 +26,7 @@ from broker.upstream import Upstream
 from broker.vault import KeyRing, Vault, check_place
 from broker.web import edge, oauth, problems
 from broker.web.api import BLUEPRINTS
+from broker.web.hooks import hooks
 from broker.web.openapi import openapi
 from broker.web.operating import operating
 from broker.web.pages import pages
@@ -91,7 +92,7 @@ def create_app(broker: Broker | None = None) -> Flask:
     app.extensions["broker"] = broker
     problems.install(app)
     oauth.install(app, broker)
-    for blueprint in (*BLUEPRINTS, openapi, pages, operating):
+    for blueprint in (*BLUEPRINTS, hooks, openapi, pages, operating):
         app.register_blueprint(blueprint)
     edge.install(app)
     return app

@@ -258,6 +258,8 @@ class Connection(Base):
     app_id: Mapped[str] = mapped_column(SHORT)
     account_index: Mapped[bytes] = mapped_column(Blob)
     """Blind index of the account's id: equality look-ups without the id."""
+    scoped_index: Mapped[bytes | None] = mapped_column(Blob)
+    """That of the other id by which the provider names the account in what it sends, where it has one."""
     state: Mapped[str] = mapped_column(String(24))
     """active | reconnect_required | suspended | revoking | revoked"""
     live: Mapped[bool | None] = mapped_column()
@@ -301,6 +303,7 @@ class Connection(Base):
     __table_args__ = (
         UniqueConstraint("tenant", "subject", "app_id", "account_index", "live", name="uq_connections_live"),
         Index("ix_connections_account", "app_id", "account_index", "live"),
+        Index("ix_connections_scoped", "app_id", "scoped_index"),
         Index("ix_connections_listing", "tenant", "id"),
         Index("ix_connections_subject", "tenant", "subject", "id"),
     )
@@ -383,6 +386,16 @@ class RevocationItem(Base):
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     last_error: Mapped[str | None] = mapped_column(String(200))
     shredded_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class DeletionRequest(Base):
+    """That a user asked at the provider for deletion. It names nobody: by the code its status can be asked."""
+
+    __tablename__ = "deletion_requests"
+    code_hash: Mapped[bytes] = mapped_column(Blob, primary_key=True)
+    app_id: Mapped[str] = mapped_column(SHORT)
+    account_index: Mapped[bytes] = mapped_column(Blob)
+    requested_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class Orphan(Base):

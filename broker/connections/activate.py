@@ -185,6 +185,7 @@ def _update(
     connection.provider_suspended_at = None
     connection.state = "suspended" if connection.suspended_at else "active"
     connection.activated_at = now
+    connection.scoped_index = exchanged.scoped_index
     connection.fence += 1
     connection.lease_until, connection.refresh_inflight = None, False
     audit.note(

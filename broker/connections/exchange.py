@@ -40,6 +40,8 @@ class Exchanged:
     account_index: bytes
     granted: frozenset[str]
     report: Report
+    scoped_index: bytes | None = None
+    """That of the account's other id (`Account.scoped_id`)."""
     assets: Mapping[str, Assets] = field(default_factory=dict)
     """connector → what the provider reports to choose from."""
 
@@ -67,7 +69,9 @@ def checked(broker: Broker, claim: Claimed, answer: TokenAnswer, last_call: floa
         report = broker.providers[line.app.provider].report(line, answer, claim.nonce.reveal(), requested)
     with broker.database.write() as session:
         index = account_index(broker, session, line.app, report.account.id)
-    return Exchanged(answer, report.account, index, report.granted or frozenset(), report)
+        scoped_id = report.account.scoped_id
+        scoped = account_index(broker, session, line.app, scoped_id) if scoped_id else None
+    return Exchanged(answer, report.account, index, report.granted or frozenset(), report, scoped)
 
 
 def account_index(broker: Broker, session: Session, app: ProviderApp, account_id: str) -> bytes:

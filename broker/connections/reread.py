@@ -56,9 +56,17 @@ def drop_asset(broker: Broker, connection_id: str, token_version: int, asset: st
     """The provider opens one asset no longer: it leaves every grant of the connection (docs/facts/meta.md §6.1)."""
     with broker.database.write() as session:
         row = session.get_one(Connection, connection_id, with_for_update=True)
-        for grant in _live_grants(session, row) if _is_of(row, token_version) else ():
-            known = opened(broker, session, row, grant)
-            _keep(broker, session, row, grant, frozenset(entry.id for entry in known.offered if entry.id != asset))
+        if _is_of(row, token_version):
+            _drop(broker, session, row, asset)
+
+
+def drop_removed_asset(broker: Broker, connection_id: str, asset: str, *, before: datetime) -> None:
+    """The provider has said that one asset removed the app (docs/facts/meta.md §2.1): the same, unless the connection
+    was made or connected anew since `before`."""
+    with broker.database.write() as session:
+        row = session.get_one(Connection, connection_id, with_for_update=True)
+        if row.live and row.activated_at < before:
+            _drop(broker, session, row, asset)
 
 
 def take_away(broker: Broker, connection_id: str, token_version: int, scopes: Iterable[str]) -> None:
@@ -82,6 +90,12 @@ def _narrow(broker: Broker, session: Session, row: Connection, report: Report) -
         if kind:
             scopes = frozenset(grant.scopes) & frozenset(row.granted_scopes)
             _keep(broker, session, row, grant, provider.bound(kind, scopes, report.bounds))
+
+
+def _drop(broker: Broker, session: Session, row: Connection, asset: str) -> None:
+    for grant in _live_grants(session, row):
+        known = opened(broker, session, row, grant)
+        _keep(broker, session, row, grant, frozenset(entry.id for entry in known.offered if entry.id != asset))
 
 
 def _keep(broker: Broker, session: Session, row: Connection, grant: Grant, bound: frozenset[str] | None) -> None:

@@ -7,7 +7,7 @@ request on any worker hands out that data any more (I2).
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -52,13 +52,14 @@ def end_grant(
     return _carried_out(broker, lambda session: _end_grant(broker, session, caller, connection_id, connector, reason))
 
 
-def ended_by_provider(broker: Broker, connection_id: str, *, reason: str) -> None:
-    """The provider has said that the user ended it there: the same path, with a receipt. Nothing where it was ended."""
+def ended_by_provider(broker: Broker, connection_id: str, *, reason: str, before: datetime | None = None) -> None:
+    """The provider has said that the user ended it there: the same path, with a receipt. Nothing where it was ended, or
+    connected anew and not `before` then."""
     with broker.database.write() as session:
         row = session.get_one(Connection, connection_id)
         authorization(session, row.app_id, row.account_index)
         session.refresh(row, with_for_update=True)
-        if row.live:
+        if row.live and (before is None or row.activated_at < before):
             _ended(broker, session, PROVIDER, row, reason, connector=None)
 
 

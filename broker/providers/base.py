@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from broker.config import Option
+from broker.config import Option, ProviderApp
 from broker.endpoints import Endpoints
 from broker.operations import Operation
 from broker.providers import standard
 from broker.providers.line import Line
+from broker.providers.removal import Removal
 from broker.providers.resource import Resource
 from broker.secret import Secret
 from broker.upstream import Answer, Departure, TokenAnswer, TokenRefused, retry_after
@@ -59,6 +60,8 @@ class Account:
 
     id: str
     label: str
+    scoped_id: str | None = None
+    """By which the provider names the account in what it sends to the app, where that is another id."""
 
 
 @dataclass(frozen=True)
@@ -257,6 +260,11 @@ class Provider:
     def owner(self, line: Line, tokens: Sequence[Secret]) -> str | None:
         """Whose a token is that failed before its account was known; None: nobody honours it. Raises as `end`."""
         return standard.owner(self, line, tokens)
+
+    def removal(self, app: ProviderApp, signed_request: str) -> Removal:
+        """Who removed the app, where the provider has the hooks `deauthorize` and `deletion`. Raises `ValueError` for
+        what the app's own secret did not sign."""
+        raise NotImplementedError
 
     # --- data -----------------------------------------------------------------------------------------------
 

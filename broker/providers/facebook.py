@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from broker.config import Option
+from broker.config import Option, ProviderApp
 from broker.endpoints import Endpoints
 from broker.errors import ProviderUnavailable
 from broker.operations import Catalog, Operation, load
@@ -36,6 +36,7 @@ from broker.providers.base import (
 )
 from broker.providers.data.facebook import PUBLIC, RESOURCES
 from broker.providers.line import Line, with_query
+from broker.providers.removal import Removal, verified
 from broker.secret import Named, Secret
 from broker.upstream import Answer, TokenAnswer, TokenRefused
 
@@ -105,6 +106,9 @@ class Facebook(Provider):
         if endpoints.base not in self._catalogs:
             self._catalogs[endpoints.base] = load("facebook", base=endpoints.base)
         return self._catalogs[endpoints.base].operation(operation_id)
+
+    def removal(self, app: ProviderApp, signed_request: str) -> Removal:
+        return verified(app.client_secret, signed_request)
 
     # --- begin ----------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
-from broker.config import Option
+from broker.config import Option, ProviderApp
 from broker.endpoints import Endpoints
 from broker.errors import BrokerError, ProviderUnavailable
 from broker.operations import Catalog, Operation, load
@@ -32,6 +32,7 @@ from broker.providers.base import (
 )
 from broker.providers.data.instagram import BASIC, RESOURCES
 from broker.providers.line import Line
+from broker.providers.removal import Removal, verified
 from broker.secret import Named, Secret
 from broker.upstream import Answer, TokenAnswer, TokenRefused
 
@@ -140,12 +141,14 @@ class Instagram(Provider):
         return replace(self.inspect(line, answer.access_token), granted=answer.scope or frozenset())
 
     def inspect(self, line: Line, token: Secret) -> Report:
-        """The account by its `user_id`, never by the id in the token answer (§3.1)."""
+        """The account by its `user_id`, never by the id in the token answer (§3.1); `id` is the app-scoped one, by
+        which the callbacks name it (§2.4)."""
         me = graph.answered(
-            line.call("GET", f"{HOST}{line.endpoints.base}/me", Named(fields="user_id,username"), token=token)
+            line.call("GET", f"{HOST}{line.endpoints.base}/me", Named(fields="id,user_id,username"), token=token)
         )
         identity, username = graph.identity(me.get("user_id")), me.get("username")
-        return Report(Account(identity, username[:320] if isinstance(username, str) and username else identity), None)
+        label = username[:320] if isinstance(username, str) and username else identity
+        return Report(Account(identity, label, scoped_id=graph.identity(me["id"]) if me.get("id") else None), None)
 
     def renew(self, line: Line, token: Secret) -> TokenAnswer:
         """By GET alone (§3.1, H11)."""
@@ -159,6 +162,9 @@ class Instagram(Provider):
     def probe(self, line: Line, answer: TokenAnswer, granted: frozenset[str]) -> tuple[TokenAnswer, frozenset[str]]:
         self.inspect(line, answer.access_token)
         return answer, granted
+
+    def removal(self, app: ProviderApp, signed_request: str) -> Removal:
+        return verified(app.client_secret, signed_request)
 
     def fate(self, refusal: TokenRefused) -> Fate:
         return graph.fate(refusal)

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from broker import __version__, clients
-from broker.errors import BrokerError, Forbidden, TooLarge, Unauthorized, Unavailable, UnsupportedMediaType
+from broker.errors import BrokerError, Forbidden, NotFound, TooLarge, Unauthorized, Unavailable, UnsupportedMediaType
 from broker.web.answers import Problem
 from broker.web.callers import the_broker
 from broker.web.routes import LONGEST_KEY, ROUTES, Route
@@ -179,14 +179,59 @@ def _by_hand() -> dict[str, Any]:
         },
         "/callback/{provider}": {"get": _callback("callback", ("provider",), moved, refused)},
         "/callback/{provider}/{app_id}": {"get": _callback("own_callback", ("provider", "app_id"), moved, refused)},
+        "/deletion/{code}": {
+            "get": {
+                "operationId": "deletion_status",
+                "summary": "How a deletion stands that was asked for at the provider",
+                "security": [],
+                "parameters": _named(("code",)),
+                "responses": {"200": seen, "400": refused, "404": refused, "503": refused},
+            }
+        },
+        **_hooks(facts),
     }
+
+
+def _hooks(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What Facebook and Instagram send, to the app that all share and to a tenant's own."""
+    found: dict[str, Any] = {}
+    for own, path in (("", ("provider",)), ("own_", ("provider", "app_id"))):
+        below = "/hooks/" + "/".join(f"{{{name}}}" for name in path)
+        removed = _hook(f"{own}deauthorize", "A user removed the app at the provider", path, {})
+        deleted = _hook(f"{own}deletion", "A user asks for deletion at the provider", path, facts)
+        found |= {f"{below}/deauthorize": {"post": removed}, f"{below}/deletion": {"post": deleted}}
+    return found
+
+
+def _hook(name: str, summary: str, path: tuple[str, ...], answer: Mapping[str, Any]) -> dict[str, Any]:
+    schema = {
+        "type": "object",
+        "properties": {"signed_request": {"type": "string"}},
+        "required": ["signed_request"],
+    }
+    return {
+        "operationId": name,
+        "summary": summary,
+        "security": [],
+        "parameters": _named(path),
+        "requestBody": {"required": True, "content": {FORM: {"schema": schema}}},
+        "responses": {
+            "200": {"description": "Taken, whether the user is known here or not.", **answer},
+            **_problems((NotFound, TooLarge, Unavailable)),
+            "400": {"description": "Code invalid_request: not signed for this address.", "content": PROBLEM},
+        },
+    }
+
+
+def _named(path: tuple[str, ...]) -> list[dict[str, Any]]:
+    return [{"name": part, "in": "path", "required": True, "schema": {"type": "string"}} for part in path]
 
 
 def _callback(name: str, path: tuple[str, ...], moved: Mapping[str, Any], refused: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "operationId": name,
         "summary": "The provider's answer",
-        "parameters": [{"name": part, "in": "path", "required": True, "schema": {"type": "string"}} for part in path],
+        "parameters": _named(path),
         "responses": {"303": moved, "400": refused, "502": refused, "503": refused},
     }
 

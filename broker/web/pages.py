@@ -7,7 +7,7 @@ from flask import Blueprint, Response, g, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from broker.config import origin
-from broker.connections import begin, complete
+from broker.connections import begin, complete, removed
 from broker.connections.complete import Callback
 from broker.errors import BrokerError, InvalidRequest
 from broker.web.callers import the_broker
@@ -28,6 +28,25 @@ ERRORS = {
         "not_answering": "Layanan sedang tidak menjawab. Silakan coba lagi beberapa menit lagi.",
         "other": "Tautan ini sudah dipakai, kedaluwarsa, atau bukan untuk peramban ini. Mulailah lagi di aplikasi.",
         "reference": "Referensi",
+    },
+}
+DELETIONS = {
+    "en": {
+        "title": "Deletion of your data",
+        "in_progress": "Your request is being carried out. Access to your account has ended; the last copies are being "
+        "destroyed.",
+        "completed": "Your request is completed: what this service held of your account is destroyed.",
+        "kept": "What is kept is a record that an account was connected and ended, without your data.",
+        "received": "Received",
+    },
+    "id": {
+        "title": "Penghapusan data Anda",
+        "in_progress": "Permintaan Anda sedang diproses. Akses ke akun Anda sudah berakhir; salinan terakhir sedang "
+        "dihancurkan.",
+        "completed": "Permintaan Anda selesai: data akun Anda yang disimpan layanan ini sudah dihancurkan.",
+        "kept": "Yang tetap disimpan hanyalah catatan bahwa sebuah akun pernah dihubungkan dan diakhiri, tanpa data "
+        "Anda.",
+        "received": "Diterima",
     },
 }
 
@@ -79,6 +98,19 @@ def own_callback(provider: str, app_id: str) -> Response:
     return _called_back(provider, app_id)
 
 
+@pages.get("/deletion/<code>")
+def deletion(code: str) -> str:
+    """How a request for deletion stands that came from the provider: to whoever has its code."""
+    found, language = removed.deletion(the_broker(), code), _language()
+    return render_template(
+        "deletion.html",
+        locale=language,
+        texts=DELETIONS[language],
+        completed=found.completed,
+        day=found.requested_at.date().isoformat(),
+    )
+
+
 def _called_back(provider: str, own: str | None) -> Response:
     """The provider's answer. Only a person's own navigation brings one (INP-53)."""
     headers = request.headers
@@ -95,7 +127,7 @@ def _called_back(provider: str, own: str | None) -> Response:
 @pages.errorhandler(BrokerError)
 def error_page(error: BrokerError) -> Response:
     """The same status as the API would give, in words for people; nothing of the request is echoed."""
-    language = request.accept_languages.best_match(("en", "id")) or "en"
+    language = _language()
     texts = ERRORS[language]
     text = texts["not_answering"] if error.status >= 500 else texts["other"]
     html = render_template("error.html", locale=language, texts=texts, text=text, reference=g.request_id)
@@ -110,6 +142,10 @@ def http_error_page(error: HTTPException) -> Response:
 @pages.errorhandler(Exception)
 def fault_page(error: Exception) -> Response:
     return error_page(fault_of_ours(error))
+
+
+def _language() -> str:
+    return request.accept_languages.best_match(("en", "id")) or "en"
 
 
 def _consent(page: begin.Page, *, status: int = 200, nothing_ticked: bool = False) -> Response:

@@ -48,6 +48,7 @@ def upgrade() -> None:
         sa.Column("provider", sa.String(length=128), nullable=False),
         sa.Column("app_id", sa.String(length=128), nullable=False),
         sa.Column("account_index", sa.LargeBinary(), nullable=False),
+        sa.Column("scoped_index", sa.LargeBinary(), nullable=True),
         sa.Column("state", sa.String(length=24), nullable=False),
         sa.Column("live", sa.Boolean(), nullable=True),
         sa.Column("account", sa.LargeBinary(), nullable=True),
@@ -79,7 +80,16 @@ def upgrade() -> None:
     )
     op.create_index("ix_connections_account", "connections", ["app_id", "account_index", "live"], unique=False)
     op.create_index("ix_connections_listing", "connections", ["tenant", "id"], unique=False)
+    op.create_index("ix_connections_scoped", "connections", ["app_id", "scoped_index"], unique=False)
     op.create_index("ix_connections_subject", "connections", ["tenant", "subject", "id"], unique=False)
+    op.create_table(
+        "deletion_requests",
+        sa.Column("code_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("app_id", sa.String(length=128), nullable=False),
+        sa.Column("account_index", sa.LargeBinary(), nullable=False),
+        sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("code_hash", name=op.f("pk_deletion_requests")),
+    )
     op.create_table(
         "duties",
         sa.Column("id", sa.String(length=128), nullable=False),
@@ -391,7 +401,9 @@ def downgrade() -> None:
     op.drop_table("key_checks")
     op.drop_index("ix_duties_due", table_name="duties", postgresql_where=sa.text("open"), sqlite_where=sa.text("open"))
     op.drop_table("duties")
+    op.drop_table("deletion_requests")
     op.drop_index("ix_connections_subject", table_name="connections")
+    op.drop_index("ix_connections_scoped", table_name="connections")
     op.drop_index("ix_connections_listing", table_name="connections")
     op.drop_index("ix_connections_account", table_name="connections")
     op.drop_table("connections")
