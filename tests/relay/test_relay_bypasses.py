@@ -108,6 +108,7 @@ QUERIES = {
     "INP-27 only a mark": "&",
     "INP-27 no value": "pageSize",
     "INP-27 semicolon": "pageSize=1;personFields=biographies",
+    "INP-27 semicolon in a text": "pageToken=a;personFields=biographies",
     "INP-27 many": "&".join(f"p{n}=1" for n in range(60)),
     "INP-27 an encoded mark in the name": "pageSize%26personFields=biographies",
     "INP-28 unknown": "debug=all",
