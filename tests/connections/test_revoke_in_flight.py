@@ -159,7 +159,9 @@ def test_processes_that_stood_still_while_a_connection_was_revoked_give_no_more_
         there = installation.app(url=other.url)
         with ExitStack() as wires:
             readers = [wires.enter_context(reader(there, connection)) for _ in range(READERS)]
-            assert there.records(connection).status_code == 200
+            wait_until(
+                lambda there=there, connection=connection: there.records(connection).status_code == 200, "a read"
+            )
             for wire in readers:
                 wire.ask()
             time.sleep(chance.uniform(0.05, 0.3))
