@@ -5,6 +5,7 @@ Any package may announce one in the entry-point group `broker.connectors` (docs/
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 
 from broker import providers
@@ -23,10 +24,14 @@ class Installed:
     """One announcement. `connector`: None where it leads to none, and `faults` say why."""
 
     name: str
-    origin: str
-    """The package that announces it, with its version."""
+    point: EntryPoint
     connector: Connector | None
     faults: tuple[str, ...] = ()
+
+    @cached_property
+    def origin(self) -> str:
+        """The package that announces it, with its version. Read when it is asked for: a start need not know it."""
+        return f"{self.point.dist.name} {self.point.dist.version}" if self.point.dist else "unknown"
 
     @property
     def is_ours(self) -> bool:
@@ -36,7 +41,7 @@ class Installed:
 
 def announced() -> list[Installed]:
     """All that is announced, by name; what a connector reads is not looked at yet."""
-    points = sorted(entry_points(group=GROUP), key=lambda point: (point.name, _origin(point)))
+    points = sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value))
     names = [point.name for point in points]
     return [_loaded(point, twice=names.count(point.name) > 1) for point in points]
 
@@ -83,19 +88,15 @@ def _loaded(point: EntryPoint, *, twice: bool) -> Installed:
     try:
         value = point.load()
     except Exception as error:  # noqa: BLE001 - code of others, run for the first time: anything may come
-        return Installed(point.name, _origin(point), None, (*faults, f"importing {point.value} fails: {_told(error)}"))
+        return Installed(point.name, point, None, (*faults, f"importing {point.value} fails: {_told(error)}"))
     faults += _wrong(point, value)
-    return Installed(point.name, _origin(point), value if isinstance(value, Connector) else None, tuple(faults))
+    return Installed(point.name, point, value if isinstance(value, Connector) else None, tuple(faults))
 
 
 def _wrong(point: EntryPoint, value: object) -> Sequence[str]:
     if not isinstance(value, Connector):
         return [f"{point.value} is no Connector of broker.contract"]
     return [] if value.name == point.name else [f"it is announced as {point.name} and calls itself {value.name}"]
-
-
-def _origin(point: EntryPoint) -> str:
-    return f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"
 
 
 def _told(error: Exception) -> str:

@@ -11,6 +11,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 import certifi
@@ -28,6 +29,7 @@ UNICAST = ipaddress.ip_network("2000::/3")
 """All of IPv6 that is given out (RFC 4291 §2.4). What `ipaddress` calls global is more."""
 
 
+@cache
 def tls_context(ca: str | None) -> ssl.SSLContext:
     """TLS 1.2 or newer, host name and chain verified, against `ca` (a PEM file) or certifi's authorities.
 
