@@ -15,9 +15,13 @@ from tests.sandbox.google_client import Client
 from tests.sandbox.instagram_client import App
 
 
+START = 1_800_000_000.0
+"""2027-01-15T08:00:00Z"""
+
+
 @dataclass
 class Clock:
-    now: float = 1_800_000_000.0
+    now: float = START
 
     def __call__(self) -> float:
         return self.now
@@ -38,6 +42,7 @@ def clock(_served: tuple[str, Clock]) -> Clock:
 @pytest.fixture
 def google(_served: tuple[str, Clock]) -> Iterator[Client]:
     """A client of a fake that is as at the start."""
+    _served[1].now = START
     client = Client(_served[0])
     client.control("reset")
     yield client
@@ -75,6 +80,7 @@ def instagram_clock(_instagram_served: tuple[str, Clock]) -> Clock:
 @pytest.fixture
 def instagram(_instagram_served: tuple[str, Clock]) -> Iterator[App]:
     """An app of a fake Instagram that is as at the start."""
+    _instagram_served[1].now = START
     app = App(_instagram_served[0])
     app.control("reset")
     yield app
@@ -112,6 +118,7 @@ def facebook_clock(_facebook_served: tuple[str, Clock]) -> Clock:
 @pytest.fixture
 def facebook(_facebook_served: tuple[str, Clock]) -> Iterator[FacebookApp]:
     """An app of a fake Facebook that is as at the start."""
+    _facebook_served[1].now = START
     app = FacebookApp(_facebook_served[0])
     app.control("reset")
     yield app
