@@ -54,7 +54,7 @@ def assemble(environ: Mapping[str, str], *, clock: Clock = utc_now) -> Broker:
         _make_folder(url)
     database = Database(settings.database_url, keystore=settings.keystore_url)
     vault = Vault(KeyRing.load(settings.keys, environ=environ), clock=clock)
-    database.before_commit = appender(vault, clock)
+    database.before_commit.append(appender(vault, clock))
     upstream = Upstream(origins=_origins(settings), production=settings.production, deadline=settings.provider_deadline)
     return Broker(
         settings=settings,

@@ -64,6 +64,7 @@ def appender(vault: Vault, clock: Callable[[], datetime]) -> Callable[[Session],
 
     def append(session: Session) -> None:
         noted: list[Noted] = session.info.pop("noted", [])
+        session.info.setdefault("audited", []).extend(noted)
         for tenant in sorted({entry.tenant for entry in noted}):
             _append(session, vault, clock(), tenant, [entry for entry in noted if entry.tenant == tenant])
 

@@ -77,8 +77,9 @@ class Database:
     ) -> None:
         self.engine = _engine(make_url(url), pool_size, patience)
         self.keystore = Database(keystore, pool_size=pool_size, patience=patience) if keystore else self
-        self.before_commit: Callable[[Session], None] = lambda _: None
-        """What belongs into every transaction and is put there last: the audit (`broker.audit.appender`)."""
+        self.before_commit: list[Callable[[Session], None]] = []
+        """What belongs into every transaction and is put there last, in this order: the audit is the first of it
+        (`broker.audit.appender`)."""
         self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
@@ -87,10 +88,11 @@ class Database:
         try:
             with Session(self.engine, expire_on_commit=False, info={"database": self}) as session, session.begin():
                 yield session
-                self.before_commit(session)
+                for put in self.before_commit:
+                    put(session)
         except (DBAPIError, PoolTimeout) as error:
             raise Unavailable(f"The database refused the transaction ({_kind(error)}).") from None
-        if follow := session.info.get("after_commit"):
+        for follow in session.info.get("after_commit", {}).values():
             follow()
 
     @contextmanager

@@ -59,7 +59,7 @@ def shred(keys: Keys, *, tenant: str, connection: str, now: datetime) -> bool:
     insert_if_missing(keys, OwedShred, {"tenant": tenant, "connection": connection}, {"owed_at": now})
     owed = keys.info.setdefault("owed_shreds", set())
     owed.add((tenant, connection))
-    keys.info["after_commit"] = partial(_pay_soon, database, owed)
+    keys.info.setdefault("after_commit", {})["owed_shreds"] = partial(_pay_soon, database, owed)
     with reading(keys) as connected:
         return _exists(connected, tenant, connection)
 

@@ -9,6 +9,7 @@ import requests
 from sqlalchemy import func, select
 
 from broker import duties, idempotency
+from broker.errors import Unavailable
 from broker.models import ConnectSession, IdempotentAnswer
 from tests.house import RETURN_URL, House, SalesApp
 
@@ -157,18 +158,12 @@ def test_a_passing_failure_is_not_kept(house: House, app: SalesApp) -> None:
     """A provider outage at confirm ends the session; but a database that refuses may be asked again."""
     connection = app.connect("google_contacts")
     database = house.broker.database
-    keep, database.before_commit = database.before_commit, _refuse_revocations(database.before_commit)
+    database.before_commit.insert(0, _refuse_revocations)
     assert app.call("DELETE", f"/v1/connections/{connection['id']}", headers=KEY).status_code == 503
-    database.before_commit = keep
+    database.before_commit.remove(_refuse_revocations)
     assert app.call("DELETE", f"/v1/connections/{connection['id']}", headers=KEY).status_code == 202
 
 
-def _refuse_revocations(before_commit: Any) -> Any:
-    from broker.errors import Unavailable
-
-    def refuse(session: Any) -> None:
-        if any(entry.action == "connection.revoked" for entry in session.info.get("noted", [])):
-            raise Unavailable("The database refused the transaction.")
-        before_commit(session)
-
-    return refuse
+def _refuse_revocations(session: Any) -> None:
+    if any(entry.action == "connection.revoked" for entry in session.info.get("noted", [])):
+        raise Unavailable("The database refused the transaction.")

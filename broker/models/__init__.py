@@ -1,0 +1,39 @@
+"""Every table, by the words of the design. What a column's name does not say stands beside it.
+
+Sealed columns hold the vault's blobs (`broker.vault`); a `*_hash` column holds the SHA-256 of a random
+256-bit value whose clear form the broker does not keep.
+"""
+
+from broker.models.audit import AccessCount, AuditEntry, AuditHead
+from broker.models.callers import AccessToken, Client, ClientAssertion, ClientSecret, IdempotentAnswer, OwnProviderApp
+from broker.models.connecting import ConnectSession
+from broker.models.connections import Authorization, Connection, Grant, ProviderCalls, ProviderPause
+from broker.models.ending import DeletionRequest, Duty, Orphan, Revocation, RevocationItem
+from broker.models.keys import ConnectionKey, KeyCheck, OwedShred, TenantKey
+
+__all__ = [
+    "AccessCount",
+    "AccessToken",
+    "AuditEntry",
+    "AuditHead",
+    "Authorization",
+    "Client",
+    "ClientAssertion",
+    "ClientSecret",
+    "ConnectSession",
+    "Connection",
+    "ConnectionKey",
+    "DeletionRequest",
+    "Duty",
+    "Grant",
+    "IdempotentAnswer",
+    "KeyCheck",
+    "Orphan",
+    "OwedShred",
+    "OwnProviderApp",
+    "ProviderCalls",
+    "ProviderPause",
+    "Revocation",
+    "RevocationItem",
+    "TenantKey",
+]
