@@ -34,8 +34,7 @@ from sqlalchemy.orm import Session
 
 from broker import duties
 from broker.app import assemble
-from broker.db import Database
-from broker.db import Base
+from broker.db import Base, Database
 from broker.sandbox.serve import PLAYED
 from tests.house import (
     ALL_SCOPES,

@@ -14,7 +14,6 @@ from tests.sandbox.facebook_client import FacebookApp
 from tests.sandbox.google_client import Client
 from tests.sandbox.instagram_client import App
 
-
 START = 1_800_000_000.0
 """2027-01-15T08:00:00Z"""
 

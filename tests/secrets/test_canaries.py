@@ -15,7 +15,7 @@ import pytest
 import requests
 from sqlalchemy import select
 
-from broker.models import Base
+from broker.db import Base
 from tests.house import Browser, House, SalesApp
 
 
