@@ -11,7 +11,7 @@ from broker.errors import ConfigurationError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision; a test holds it against `migrations/`. Revisions are numbers that rise."""
 LOCK = 0x62726F6B6572
 """PostgreSQL's advisory lock for one upgrade at a time."""
