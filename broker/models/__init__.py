@@ -10,6 +10,7 @@ from broker.models.connecting import ConnectSession
 from broker.models.connections import Authorization, Connection, Grant, ProviderCalls, ProviderPause
 from broker.models.ending import DeletionRequest, Duty, Orphan, Revocation, RevocationItem
 from broker.models.keys import ConnectionKey, KeyCheck, OwedShred, TenantKey
+from broker.models.portal import PortalSession
 
 __all__ = [
     "AccessCount",
@@ -31,6 +32,7 @@ __all__ = [
     "Orphan",
     "OwedShred",
     "OwnProviderApp",
+    "PortalSession",
     "ProviderCalls",
     "ProviderPause",
     "Revocation",
