@@ -77,7 +77,7 @@ class Server:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
     """The run's PostgreSQL server; each worker of pytest-xdist has one of its own."""
-    with _running() as server:
+    with running() as server:
         server.run(f"CREATE DATABASE {TEMPLATE}")
         _migrate(server.url(TEMPLATE))
         yield server
@@ -121,7 +121,8 @@ def _migrate(url: str) -> None:
 
 
 @contextmanager
-def _running() -> Iterator[Server]:
+def running() -> Iterator[Server]:
+    """A server of one's own until the end of the block. Raises `NoPostgres`."""
     home = Path(tempfile.mkdtemp(prefix="broker-postgres-", dir=_open_folder()))
     unprivileged = _Unprivileged()
     try:
