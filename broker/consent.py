@@ -5,7 +5,7 @@ Pure. Texts exist in English and Bahasa Indonesia; a new language is a new entry
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from broker.contract import Connector, Reads
@@ -128,14 +128,15 @@ def _connector_text(connector: Connector, provider: Provider, locale: str) -> Co
     return ConnectorText(
         name=connector.name,
         title=connector.titles.get(locale, connector.name),
-        reads=texts["reads"].format(fields=_named(connector.reads.fields, resource, locale)),
+        reads=texts["reads"].format(fields=named(connector.reads.fields, resource, locale)),
         optional=texts["optional"].format(fields=choices, **names) if choices else None,
     )
 
 
 def _choices(choices: Reads | None, provider: Provider, locale: str) -> str:
-    return _named(choices.fields, provider.resources[choices.resource], locale) if choices else ""
+    return named(choices.fields, provider.resources[choices.resource], locale) if choices else ""
 
 
-def _named(fields: tuple[str, ...], resource: Resource, locale: str) -> str:
+def named(fields: Iterable[str], resource: Resource, locale: str) -> str:
+    """Fields in words for people."""
     return ", ".join(resource.titles.get(field, {}).get(locale, field) for field in fields)

@@ -59,11 +59,11 @@ def show(ticket: str) -> Response:
 @pages.post("/connect/<ticket>")
 def decide(ticket: str) -> Response:
     """One form, two buttons. Another site cannot send it (Sec-Fetch-Site, docs/facts/security.md INP-51)."""
-    _same_site()
+    same_site()
     decision = request.form.getlist("decision")
     if decision == ["deny"]:
         session_id, return_url = begin.deny(the_broker(), ticket)
-        return _gone(complete.returned(return_url, {"session": session_id, "status": "denied"}))
+        return gone(complete.returned(return_url, {"session": session_id, "status": "denied"}))
     if decision != ["approve"]:
         raise InvalidRequest("Choose one of the two buttons.", status=400)
     ticked = request.form.getlist("connector")
@@ -71,8 +71,8 @@ def decide(ticket: str) -> Response:
     if not ticked and not shown.all_or_nothing:
         return _consent(shown, status=400, nothing_ticked=True)
     departure = begin.approve(the_broker(), ticket, ticked)
-    response = _gone(departure.url)
-    _allow_forms(departure.url, shown.return_url)
+    response = gone(departure.url)
+    allow_forms(departure.url, shown.return_url)
     response.set_cookie(
         departure.cookie,
         departure.value.reveal(),
@@ -101,11 +101,11 @@ def own_callback(provider: str, app_id: str) -> Response:
 @pages.get("/deletion/<code>")
 def deletion(code: str) -> str:
     """How a request for deletion stands that came from the provider: to whoever has its code."""
-    found, language = removed.deletion(the_broker(), code), _language()
+    found, spoken = removed.deletion(the_broker(), code), language()
     return render_template(
         "deletion.html",
-        locale=language,
-        texts=DELETIONS[language],
+        locale=spoken,
+        texts=DELETIONS[spoken],
         completed=found.completed,
         day=found.requested_at.date().isoformat(),
     )
@@ -121,16 +121,16 @@ def _called_back(provider: str, own: str | None) -> Response:
     if request.method == "HEAD":
         raise InvalidRequest("A callback is used by GET.", status=400)
     answer = Callback.parse({name: values for name, values in request.args.lists()})
-    return _gone(complete.complete(the_broker(), provider, own, answer, request.cookies))
+    return gone(complete.complete(the_broker(), provider, own, answer, request.cookies))
 
 
 @pages.errorhandler(BrokerError)
 def error_page(error: BrokerError) -> Response:
     """The same status as the API would give, in words for people; nothing of the request is echoed."""
-    language = _language()
-    texts = ERRORS[language]
+    spoken = language()
+    texts = ERRORS[spoken]
     text = texts["not_answering"] if error.status >= 500 else texts["other"]
-    html = render_template("error.html", locale=language, texts=texts, text=text, reference=g.request_id)
+    html = render_template("error.html", locale=spoken, texts=texts, text=text, reference=g.request_id)
     return Response(html, status=error.status)
 
 
@@ -144,7 +144,8 @@ def fault_page(error: Exception) -> Response:
     return error_page(fault_of_ours(error))
 
 
-def _language() -> str:
+def language() -> str:
+    """Of the browser, where nothing else says which."""
     return request.accept_languages.best_match(("en", "id")) or "en"
 
 
@@ -157,21 +158,21 @@ def _consent(page: begin.Page, *, status: int = 200, nothing_ticked: bool = Fals
         nothing_ticked=nothing_ticked,
     )
     response = Response(html, status=status)
-    _allow_forms(page.authorization_endpoint, page.return_url)
+    allow_forms(page.authorization_endpoint, page.return_url)
     return response
 
 
-def _gone(url: str) -> Response:
+def gone(url: str) -> Response:
     return Response(status=303, headers={"Location": url})
 
 
-def _allow_forms(*urls: str) -> None:
+def allow_forms(*urls: str) -> None:
     """Browsers apply form-action to the redirects after a form too, so these origins must be named."""
     named = " ".join(sorted({origin(url) for url in urls}))
     g.form_action = f"'self' {named}"
 
 
-def _same_site() -> None:
+def same_site() -> None:
     """Our pages send no referrer, so browsers send `Origin: null` with their forms too; those that are not ancient
     say in Sec-Fetch-Site where the form stands."""
     site = request.headers.get("Sec-Fetch-Site", "same-origin")
