@@ -11,6 +11,8 @@ from broker.models.connections import Authorization, Connection, Grant, Provider
 from broker.models.ending import DeletionRequest, Duty, Orphan, Revocation, RevocationItem
 from broker.models.keys import ConnectionKey, KeyCheck, OwedShred, TenantKey
 from broker.models.portal import PortalSession
+from broker.models.receipts import SigningKey
+from broker.models.webhooks import GrantAsset
 
 __all__ = [
     "AccessCount",
@@ -27,6 +29,7 @@ __all__ = [
     "DeletionRequest",
     "Duty",
     "Grant",
+    "GrantAsset",
     "IdempotentAnswer",
     "KeyCheck",
     "Orphan",
@@ -37,5 +40,6 @@ __all__ = [
     "ProviderPause",
     "Revocation",
     "RevocationItem",
+    "SigningKey",
     "TenantKey",
 ]

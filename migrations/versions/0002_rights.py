@@ -9,6 +9,40 @@ down_revision = "0001"
 
 def upgrade() -> None:
     op.create_table(
+        "grant_assets",
+        sa.Column("grant_id", sa.String(length=128), nullable=False),
+        sa.Column("asset_index", sa.LargeBinary(), nullable=False),
+        sa.Column("app_id", sa.String(length=128), nullable=False),
+        sa.ForeignKeyConstraint(["grant_id"], ["grants.id"], name=op.f("fk_grant_assets_grant_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("grant_id", "asset_index", name=op.f("pk_grant_assets")),
+    )
+    op.create_index("ix_grant_assets_asset", "grant_assets", ["app_id", "asset_index"], unique=False)
+    op.create_table(
+        "signing_keys",
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("kid", sa.String(length=64), nullable=False),
+        sa.Column("public", sa.JSON(), nullable=False),
+        sa.Column("private", sa.LargeBinary(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("generation", name=op.f("pk_signing_keys")),
+        sa.UniqueConstraint("kid", name=op.f("uq_signing_keys_kid")),
+    )
+    op.add_column("revocations", sa.Column("provider", sa.String(length=128), nullable=True))
+    op.add_column("revocations", sa.Column("connector", sa.String(length=128), nullable=True))
+    op.add_column("revocations", sa.Column("criteria", sa.LargeBinary(), nullable=True))
+    op.add_column("revocations", sa.Column("open", sa.Boolean(), nullable=True))
+    op.add_column("revocations", sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("revocations", sa.Column("completed_at", sa.DateTime(timezone=True), nullable=True))
+    op.create_index("uq_revocations_open", "revocations", ["criteria", "open"], unique=True)
+    op.create_index(
+        "ix_revocation_items_pending",
+        "revocation_items",
+        ["revocation_id"],
+        unique=False,
+        postgresql_where=sa.text("provider_outcome = 'pending'"),
+        sqlite_where=sa.text("provider_outcome = 'pending'"),
+    )
+    op.create_table(
         "portal_sessions",
         sa.Column("id", sa.String(length=128), nullable=False),
         sa.Column("client_id", sa.String(length=128), nullable=False),
@@ -30,6 +64,13 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("ix_revocation_items_pending", table_name="revocation_items")
+    op.drop_index("uq_revocations_open", table_name="revocations")
+    for column in ("completed_at", "asked_at", "open", "criteria", "connector", "provider"):
+        op.drop_column("revocations", column)
+    op.drop_table("signing_keys")
     op.drop_index("ix_portal_sessions_subject", table_name="portal_sessions")
     op.drop_index(op.f("ix_portal_sessions_expires_at"), table_name="portal_sessions")
     op.drop_table("portal_sessions")
+    op.drop_index("ix_grant_assets_asset", table_name="grant_assets")
+    op.drop_table("grant_assets")

@@ -1,0 +1,17 @@
+"""Webhooks: how what a provider says of an asset finds the grants that it is about."""
+
+from sqlalchemy import ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from broker.db import Base
+from broker.models.columns import SHORT, Blob
+
+
+class GrantAsset(Base):
+    """One asset of a live grant's, on offer or chosen, by a keyed hash of its id: a provider names nothing else."""
+
+    __tablename__ = "grant_assets"
+    grant_id: Mapped[str] = mapped_column(ForeignKey("grants.id", ondelete="CASCADE"), primary_key=True)
+    asset_index: Mapped[bytes] = mapped_column(Blob, primary_key=True)
+    app_id: Mapped[str] = mapped_column(SHORT)
+    __table_args__ = (Index("ix_grant_assets_asset", "app_id", "asset_index"),)
