@@ -10,16 +10,27 @@ from broker.models.columns import SHORT, Blob
 
 
 class Revocation(Base):
-    """The receipt of one revocation call."""
+    """The receipt of one revocation: of one connection, or of all that match (`broker.connections.mass`)."""
 
     __tablename__ = "revocations"
     id: Mapped[str] = mapped_column(SHORT, primary_key=True)
     tenant: Mapped[str] = mapped_column(SHORT, index=True)
     subject: Mapped[str | None] = mapped_column(SHORT)
+    provider: Mapped[str | None] = mapped_column(SHORT)
+    connector: Mapped[str | None] = mapped_column(SHORT)
+    criteria: Mapped[bytes | None] = mapped_column(Blob)
+    """Keyed hash of what had to match; NULL where one connection was named."""
+    open: Mapped[bool | None] = mapped_column()
+    """True until all that matched is ended, then NULL: one open receipt for the same criteria."""
+    asked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When it was last asked for, while it was open."""
+    completed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When nothing was pending any more: then it is announced, once."""
     client_id: Mapped[str | None] = mapped_column(SHORT)
     reason: Mapped[str | None] = mapped_column(String(500))
     requested_at: Mapped[datetime] = mapped_column(UtcDateTime)
     effective_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    __table_args__ = (Index("uq_revocations_open", "criteria", "open", unique=True),)
 
 
 class RevocationItem(Base):
@@ -38,6 +49,14 @@ class RevocationItem(Base):
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     last_error: Mapped[str | None] = mapped_column(String(200))
     shredded_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    __table_args__ = (
+        Index(
+            "ix_revocation_items_pending",
+            "revocation_id",
+            postgresql_where=text("provider_outcome = 'pending'"),
+            sqlite_where=text("provider_outcome = 'pending'"),
+        ),
+    )
 
 
 class DeletionRequest(Base):
