@@ -9,6 +9,7 @@ from broker.models.callers import AccessToken, Client, ClientAssertion, ClientSe
 from broker.models.connecting import ConnectSession
 from broker.models.connections import Authorization, Connection, Grant, ProviderCalls, ProviderPause
 from broker.models.ending import DeletionRequest, Duty, Orphan, Revocation, RevocationItem
+from broker.models.events import EventDelivery, EventEndpoint
 from broker.models.keys import ConnectionKey, KeyCheck, OwedShred, TenantKey
 from broker.models.portal import PortalSession
 from broker.models.receipts import SigningKey
@@ -28,6 +29,8 @@ __all__ = [
     "ConnectionKey",
     "DeletionRequest",
     "Duty",
+    "EventDelivery",
+    "EventEndpoint",
     "Grant",
     "GrantAsset",
     "IdempotentAnswer",

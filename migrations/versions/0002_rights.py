@@ -61,9 +61,67 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_portal_sessions_expires_at"), "portal_sessions", ["expires_at"], unique=False)
     op.create_index("ix_portal_sessions_subject", "portal_sessions", ["tenant", "subject"], unique=False)
+    op.create_table(
+        "event_endpoints",
+        sa.Column("id", sa.String(length=128), nullable=False),
+        sa.Column("client_id", sa.String(length=128), nullable=False),
+        sa.Column("url", sa.String(length=2048), nullable=False),
+        sa.Column("tenants", sa.JSON(), nullable=False),
+        sa.Column("types", sa.JSON(), nullable=False),
+        sa.Column("secrets", sa.LargeBinary(), nullable=True),
+        sa.Column("secrets_version", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("disabled_by", sa.String(length=16), nullable=True),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("paused_until", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["client_id"], ["clients.id"], name=op.f("fk_event_endpoints_client_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_event_endpoints")),
+    )
+    op.create_index(op.f("ix_event_endpoints_client_id"), "event_endpoints", ["client_id"], unique=False)
+    op.create_table(
+        "event_deliveries",
+        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("endpoint_id", sa.String(length=128), nullable=False),
+        sa.Column("event_id", sa.String(length=128), nullable=False),
+        sa.Column("lane", sa.String(length=128), nullable=False),
+        sa.Column("type", sa.String(length=64), nullable=False),
+        sa.Column("tenant", sa.String(length=128), nullable=False),
+        sa.Column("subject", sa.String(length=128), nullable=True),
+        sa.Column("connection", sa.String(length=128), nullable=True),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("last_status", sa.Integer(), nullable=True),
+        sa.Column("last_error", sa.String(length=200), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("queued_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["endpoint_id"], ["event_endpoints.id"], name=op.f("fk_event_deliveries_endpoint_id")),
+        sa.PrimaryKeyConstraint("seq", name=op.f("pk_event_deliveries")),
+    )
+    op.create_index("ix_event_deliveries_event", "event_deliveries", ["event_id", "endpoint_id"], unique=True)
+    op.create_index("ix_event_deliveries_listing", "event_deliveries", ["endpoint_id", "seq"], unique=False)
+    op.create_index(
+        "ix_event_deliveries_pending",
+        "event_deliveries",
+        ["endpoint_id", "lane", "seq"],
+        unique=False,
+        postgresql_where=sa.text("state = 'pending'"),
+        sqlite_where=sa.text("state = 'pending'"),
+    )
+    op.create_index("ix_event_deliveries_settled", "event_deliveries", ["settled_at"], unique=False)
+    op.create_index("ix_event_deliveries_subject", "event_deliveries", ["tenant", "subject"], unique=False)
 
 
 def downgrade() -> None:
+    for name in ("subject", "settled", "pending", "listing", "event"):
+        op.drop_index(f"ix_event_deliveries_{name}", table_name="event_deliveries")
+    op.drop_table("event_deliveries")
+    op.drop_index(op.f("ix_event_endpoints_client_id"), table_name="event_endpoints")
+    op.drop_table("event_endpoints")
     op.drop_index("ix_revocation_items_pending", table_name="revocation_items")
     op.drop_index("uq_revocations_open", table_name="revocations")
     for column in ("completed_at", "asked_at", "open", "criteria", "connector", "provider"):
