@@ -8,8 +8,10 @@ from broker.models.audit import AccessCount, AuditEntry, AuditHead
 from broker.models.callers import AccessToken, Client, ClientAssertion, ClientSecret, IdempotentAnswer, OwnProviderApp
 from broker.models.connecting import ConnectSession
 from broker.models.connections import Authorization, Connection, Grant, ProviderCalls, ProviderPause
+from broker.models.consent import Consent, ConsentWording, Erasure
 from broker.models.ending import DeletionRequest, Duty, Orphan, Revocation, RevocationItem
 from broker.models.events import EventDelivery, EventEndpoint
+from broker.models.hooks import EventStream, SecurityEvent, TokenFingerprint
 from broker.models.keys import ConnectionKey, KeyCheck, OwedShred, TenantKey
 from broker.models.portal import PortalSession
 from broker.models.receipts import SigningKey
@@ -27,10 +29,14 @@ __all__ = [
     "ConnectSession",
     "Connection",
     "ConnectionKey",
+    "Consent",
+    "ConsentWording",
     "DeletionRequest",
     "Duty",
+    "Erasure",
     "EventDelivery",
     "EventEndpoint",
+    "EventStream",
     "Grant",
     "GrantAsset",
     "IdempotentAnswer",
@@ -43,6 +49,8 @@ __all__ = [
     "ProviderPause",
     "Revocation",
     "RevocationItem",
+    "SecurityEvent",
     "SigningKey",
     "TenantKey",
+    "TokenFingerprint",
 ]

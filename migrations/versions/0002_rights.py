@@ -114,9 +114,86 @@ def upgrade() -> None:
     )
     op.create_index("ix_event_deliveries_settled", "event_deliveries", ["settled_at"], unique=False)
     op.create_index("ix_event_deliveries_subject", "event_deliveries", ["tenant", "subject"], unique=False)
+    op.create_table(
+        "security_events",
+        sa.Column("app_id", sa.String(length=128), nullable=False),
+        sa.Column("jti_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("app_id", "jti_hash", name=op.f("pk_security_events")),
+    )
+    op.create_index(op.f("ix_security_events_expires_at"), "security_events", ["expires_at"], unique=False)
+    op.create_table(
+        "event_streams",
+        sa.Column("app_id", sa.String(length=128), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("verified_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("verified_hash", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("app_id", name=op.f("pk_event_streams")),
+    )
+    op.create_table(
+        "token_fingerprints",
+        sa.Column("connection_id", sa.String(length=128), nullable=False),
+        sa.Column("app_id", sa.String(length=128), nullable=False),
+        sa.Column("whole", sa.LargeBinary(), nullable=False),
+        sa.Column("beginning", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("connection_id", name=op.f("pk_token_fingerprints")),
+    )
+    op.create_index("ix_token_fingerprints_whole", "token_fingerprints", ["app_id", "whole"], unique=False)
+    op.create_index("ix_token_fingerprints_beginning", "token_fingerprints", ["app_id", "beginning"], unique=False)
+    op.create_table(
+        "consent_texts",
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.Column("language", sa.String(length=8), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("first_shown_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("hash", name=op.f("pk_consent_texts")),
+    )
+    op.create_table(
+        "consents",
+        sa.Column("id", sa.String(length=128), nullable=False),
+        sa.Column("tenant", sa.String(length=128), nullable=False),
+        sa.Column("subject", sa.String(length=128), nullable=True),
+        sa.Column("subject_hash", sa.String(length=64), nullable=False),
+        sa.Column("connection", sa.String(length=128), nullable=False),
+        sa.Column("grant_id", sa.String(length=128), nullable=False),
+        sa.Column("connector", sa.String(length=128), nullable=False),
+        sa.Column("event", sa.String(length=16), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("record", sa.Text(), nullable=False),
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_consents")),
+    )
+    op.create_index("ix_consents_connection", "consents", ["connection"], unique=False)
+    op.create_index(op.f("ix_consents_grant_id"), "consents", ["grant_id"], unique=False)
+    op.create_index("ix_consents_subject", "consents", ["tenant", "subject", "id"], unique=False)
+    op.create_table(
+        "erasures",
+        sa.Column("id", sa.String(length=128), nullable=False),
+        sa.Column("tenant", sa.String(length=128), nullable=False),
+        sa.Column("subject", sa.String(length=128), nullable=True),
+        sa.Column("subject_hash", sa.String(length=64), nullable=False),
+        sa.Column("open", sa.Boolean(), nullable=True),
+        sa.Column("client_id", sa.String(length=128), nullable=False),
+        sa.Column("revocation_id", sa.String(length=128), nullable=True),
+        sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("completed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("erased", sa.JSON(none_as_null=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_erasures")),
+        sa.UniqueConstraint("tenant", "subject_hash", "open", name="uq_erasures_open"),
+    )
+    op.create_index("ix_erasures_subject", "erasures", ["tenant", "subject_hash"], unique=False)
 
 
 def downgrade() -> None:
+    for table in ("erasures", "consents", "consent_texts"):
+        op.drop_table(table)
+    op.drop_index("ix_token_fingerprints_beginning", table_name="token_fingerprints")
+    op.drop_index("ix_token_fingerprints_whole", table_name="token_fingerprints")
+    op.drop_table("token_fingerprints")
+    op.drop_table("event_streams")
+    op.drop_index(op.f("ix_security_events_expires_at"), table_name="security_events")
+    op.drop_table("security_events")
     for name in ("subject", "settled", "pending", "listing", "event"):
         op.drop_index(f"ix_event_deliveries_{name}", table_name="event_deliveries")
     op.drop_table("event_deliveries")
