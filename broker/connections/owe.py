@@ -1,15 +1,13 @@
 """What the broker owes: a duty is a row, made in the transaction of the change that owes it."""
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from broker.db import insert_if_missing
-from broker.models import Authorization, Duty
-from broker.secret import fresh_id
+from broker.models import Authorization
+from broker.owing import owe
 
 TELL_PROVIDER = "tell_provider"
 """Tell the provider that an account's authorization is over. One open duty per (provider app, account)."""
@@ -19,24 +17,12 @@ TEND = "tend"
 
 def owe_telling(session: Session, app_id: str, account: str, *, now: datetime) -> None:
     """`account` is the blind index in hex, or an orphan's id where the account is not known."""
-    _owe(session, TELL_PROVIDER, f"{app_id}:{account}", now, now)
+    owe(session, TELL_PROVIDER, f"{app_id}:{account}", due_at=now, now=now)
 
 
 def owe_tending(session: Session, connection_id: str, *, due_at: datetime, now: datetime) -> None:
     """An open one is put to `due_at`."""
-    _owe(session, TEND, connection_id, due_at, now)
-
-
-def _owe(session: Session, kind: str, key: str, due_at: datetime, now: datetime) -> None:
-    """An open duty begins anew: with the patience of a new one, and fenced, so that a worker that is just finishing it
-    looks once more. One statement: between two the duty could be closed, and what is owed now lost.
-    """
-    named: dict[str, Any] = {"kind": kind, "key": key, "open": True}
-    anew = {"due_at": due_at, "created_at": now, "attempts": 0}
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    made = insert(Duty).values(**named, **anew, id=fresh_id("dut"), fence=0)
-    owed = made.on_conflict_do_update(index_elements=list(named), set_={**anew, "fence": Duty.fence + 1})
-    session.connection().execute(owed)
+    owe(session, TEND, connection_id, due_at=due_at, now=now)
 
 
 def authorization(session: Session, app_id: str, account_index: bytes) -> Authorization:
