@@ -50,9 +50,7 @@ class Entry:
     value: Secret | None
 
 
-def begin(
-    broker: Broker, caller: Caller, *, tenant: str, subject: str, return_url: str, locale: str
-) -> Begun:
+def begin(broker: Broker, caller: Caller, *, tenant: str, subject: str, return_url: str, locale: str) -> Begun:
     """Make a link for a subject that the caller vouches for. Raises `NotFound` for a foreign tenant, `InvalidRequest`
     for a return URL that is not registered."""
     caller.require_tenant(tenant)
