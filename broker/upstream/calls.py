@@ -137,11 +137,14 @@ class Calls:
         mark = CURRENT.set(exchange)
         try:
             with self._response(request) as response:
-                return _answer(response, exchange)
+                return self._read(response, exchange)
         except (HTTPError, HTTPException, OSError):
             return _failure(request.host, exchange)
         finally:
             CURRENT.reset(mark)
+
+    def _read(self, response: urllib3.BaseHTTPResponse, exchange: Exchange) -> Answer:
+        return _answer(response, exchange)
 
     @contextmanager
     def _response(self, request: Request) -> Iterator[urllib3.BaseHTTPResponse]:
