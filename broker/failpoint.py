@@ -27,6 +27,7 @@ NAMES = (
     "tell.counted",
     "tell.sent",
     "tell.settled",
+    "webhook.changed",
     "write.checked",
 )
 """Each stands once in the code; a test reaches every one of them."""

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from sqlalchemy.orm import Session
 
 from broker import scopes
+from broker.connections.found import index_assets
 from broker.contract import Connector
 from broker.errors import BrokerError, ProviderUnavailable
 from broker.models import Connection, Grant
@@ -40,6 +41,10 @@ class Assets:
 
     def chosen_ids(self) -> list[str]:
         return [asset.id for asset in self.chosen or ()]
+
+    def ids(self) -> set[str]:
+        """On offer, or chosen."""
+        return {asset.id for asset in (*self.offered, *(self.chosen or ()))}
 
 
 def reported(
@@ -113,6 +118,7 @@ def seal(broker: Broker, session: Session, row: Connection, grant: Grant, assets
         version=grant.assets_version,
         plaintext=json.dumps(asdict(assets)).encode(),
     )
+    index_assets(broker, session, row, grant, assets.ids())
 
 
 def opened(broker: Broker, session: Session, row: Connection, grant: Grant) -> Assets:

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, or_, select
 
 from broker.config import ProviderApp
 from broker.connections.exchange import account_index
+from broker.connections.found import asset_indexes, found
 from broker.connections.reread import drop_removed_asset
 from broker.connections.revoke import ended_by_provider
 from broker.errors import InvalidRequest, NotFound, ProviderUnavailable
@@ -44,12 +45,12 @@ def deauthorize(broker: Broker, provider: str, own: str | None, signed_request: 
     app, removal = _verified(broker, DEAUTHORIZE, provider, own, signed_request)
     issued_at = _issued(broker, removal)
     if removal.account_id is not None:
-        _end(broker, app, removal.account_id, issued_at, REMOVED)
+        end_account(broker, app, removal.account_id, issued_at, REMOVED)
     elif removal.asset is not None:
-        with broker.database.read() as session:
-            older = select(Connection.id).where(Connection.app_id == app.id, _older(issued_at))
-            connections = session.scalars(older.where(Connection.live.is_(True))).all()
-        for connection_id in connections:
+        with broker.database.write() as session:
+            indexes = asset_indexes(broker, session, app.id, [removal.asset])
+            grants = [pair for pairs in found(session, app.id, indexes).values() for pair in pairs]
+        for connection_id in sorted({connection.id for connection, _ in grants}):
             drop_removed_asset(broker, connection_id, removal.asset, before=issued_at + SECOND)
 
 
@@ -58,9 +59,9 @@ def delete(broker: Broker, provider: str, own: str | None, signed_request: str) 
     as `deauthorize`."""
     app, removal = _verified(broker, DELETION, provider, own, signed_request)
     if removal.account_id is None:
-        raise _not_signed()
+        raise not_signed()
     issued_at = _issued(broker, removal)
-    index = _end(broker, app, removal.account_id, issued_at, TO_DELETE)
+    index = end_account(broker, app, removal.account_id, issued_at, TO_DELETE)
     code = secrets.token_hex(16)
     with broker.database.write() as session:
         row = DeletionRequest(code_hash=digest(code), app_id=app.id, account_index=index, requested_at=issued_at)
@@ -76,7 +77,7 @@ def deletion(broker: Broker, code: str) -> Deletion:
             raise NotFound
         left = select(Connection.id).where(
             Connection.app_id == row.app_id,
-            _of(row.account_index),
+            of_account(row.account_index),
             _older(row.requested_at),
             Connection.state != "revoked",
         )
@@ -86,28 +87,34 @@ def deletion(broker: Broker, code: str) -> Deletion:
 def _verified(
     broker: Broker, hook: str, name: str, own: str | None, signed_request: str
 ) -> tuple[ProviderApp, Removal]:
-    """Whether a tenant's own app exists, nobody learns who has not its secret."""
+    app = app_at(broker, hook, name, own)
+    if app is None:
+        raise not_signed()
+    try:
+        return app, broker.providers[name].removal(app, signed_request)
+    except ValueError:
+        raise not_signed() from None
+
+
+def app_at(broker: Broker, hook: str, name: str, own: str | None) -> ProviderApp | None:
+    """The one app that an address is of; None where a tenant's own does not exist: whether it does, nobody is to learn
+    who has not its secret. Raises `NotFound` where the provider has no such hook, or no app here."""
     provider = broker.providers.get(name)
     if provider is None or hook not in provider.hooks or (own is None and name not in broker.settings.apps):
         raise NotFound
     try:
         app = broker.app(own or name)
     except ProviderUnavailable:
-        raise _not_signed() from None
-    if app.provider != name or bool(app.tenant) != bool(own):
-        raise _not_signed()
-    try:
-        return app, provider.removal(app, signed_request)
-    except ValueError:
-        raise _not_signed() from None
+        return None
+    return app if app.provider == name and bool(app.tenant) == bool(own) else None
 
 
-def _end(broker: Broker, app: ProviderApp, account_id: str, issued_at: datetime, reason: str) -> bytes:
+def end_account(broker: Broker, app: ProviderApp, account_id: str, issued_at: datetime, reason: str) -> bytes:
     """End what the account had connected by then; gives the account's index."""
     with broker.database.write() as session:
         index = account_index(broker, session, app, account_id)
         query = select(Connection.id).where(
-            Connection.app_id == app.id, _of(index), _older(issued_at), Connection.live.is_(True)
+            Connection.app_id == app.id, of_account(index), _older(issued_at), Connection.live.is_(True)
         )
         connections = session.scalars(query).all()
     for connection_id in connections:
@@ -120,7 +127,7 @@ def _issued(broker: Broker, removal: Removal) -> datetime:
     return min(removal.at or now, now)
 
 
-def _of(index: bytes) -> ColumnElement[bool]:
+def of_account(index: bytes) -> ColumnElement[bool]:
     return or_(Connection.account_index == index, Connection.scoped_index == index)
 
 
@@ -128,5 +135,5 @@ def _older(issued_at: datetime) -> ColumnElement[bool]:
     return Connection.activated_at < issued_at + SECOND
 
 
-def _not_signed() -> InvalidRequest:
+def not_signed() -> InvalidRequest:
     return InvalidRequest("This is no request that the provider has signed for this address.", status=400)

@@ -4,16 +4,19 @@ More than the user confirmed counts only after a new connect session; less count
 an earlier end.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from broker.connections.assets import narrowed, opened, seal
+from broker.connections.found import index_unless_done
+from broker.connections.owe import owe_tending
 from broker.connections.read import noted
 from broker.models import Connection, Grant
 from broker.providers.base import Report
+from broker.providers.webhooks import Change
 from broker.runtime import Broker
 
 NEVER = datetime(9000, 1, 1, tzinfo=UTC)
@@ -69,6 +72,34 @@ def drop_removed_asset(broker: Broker, connection_id: str, asset: str, *, before
             _drop(broker, session, row, asset)
 
 
+def changed_there(broker: Broker, connection_id: str, change: Change, *, before: datetime) -> None:
+    """The user has changed the authorization at the provider. What was taken back counts at once, and whatever the
+    provider reports later, a new connect session is needed for more; unless the connection was made or connected anew
+    since `before`. All that stands is asked for anew, soon (docs/facts/meta.md §5)."""
+    with broker.database.write() as session:
+        row = session.get_one(Connection, connection_id, with_for_update=True)
+        if row.live and change.revoked and change.scope and row.activated_at < before:
+            _take_back(broker, session, row, change.scope, change.assets)
+        if row.live and row.state in ("active", "suspended"):
+            owe_tending(session, row.id, due_at=broker.clock(), now=broker.clock())
+
+
+def _take_back(broker: Broker, session: Session, row: Connection, scope: str, assets: Collection[str]) -> None:
+    """The scope; or, where it is for single assets, these, in each grant that needs it for them."""
+    if not assets:
+        set_granted(session, row, set(row.granted_scopes) - {scope})
+        row.confirmed_scopes = [name for name in row.confirmed_scopes if name != scope]
+        return
+    provider = broker.providers[row.provider]
+    for grant in _live_grants(session, row):
+        connector = broker.connectors.get(grant.connector)
+        kind = broker.resource(connector, provider).asset_kind if connector else None
+        if kind:
+            left = opened(broker, session, row, grant).ids() - set(assets)
+            scopes = frozenset(grant.scopes) & frozenset(row.granted_scopes)
+            _keep(broker, session, row, grant, provider.bound(kind, scopes, {scope: frozenset(left)}))
+
+
 def take_away(broker: Broker, connection_id: str, token_version: int, scopes: Iterable[str]) -> None:
     """The provider has refused what these scopes should open, and cannot be asked which it still grants."""
     with broker.database.write() as session:
@@ -103,7 +134,9 @@ def _keep(broker: Broker, session: Session, row: Connection, grant: Grant, bound
         return
     before = opened(broker, session, row, grant)
     after = narrowed(before, bound)
-    if after != before:
+    if after == before:
+        index_unless_done(broker, session, row, grant, after.ids())
+    else:
         seal(broker, session, row, grant, after)
         count = len(after.chosen or ())
         noted(session, row, "grant.narrowed", actor="provider", connector=grant.connector, assets=count)

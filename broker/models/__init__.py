@@ -15,11 +15,12 @@ from broker.models.hooks import EventStream, SecurityEvent, TokenFingerprint
 from broker.models.keys import ConnectionKey, KeyCheck, OwedShred, TenantKey
 from broker.models.portal import PortalSession
 from broker.models.receipts import SigningKey
-from broker.models.webhooks import GrantAsset
+from broker.models.webhooks import Announcement, GrantAsset
 
 __all__ = [
     "AccessCount",
     "AccessToken",
+    "Announcement",
     "AuditEntry",
     "AuditHead",
     "Authorization",

@@ -14,6 +14,7 @@ from broker.providers import standard
 from broker.providers.line import Line
 from broker.providers.removal import Removal
 from broker.providers.resource import Resource
+from broker.providers.webhooks import Webhook
 from broker.secret import Secret
 from broker.upstream import Answer, Departure, TokenAnswer, TokenRefused, retry_after
 
@@ -264,6 +265,11 @@ class Provider:
     def removal(self, app: ProviderApp, signed_request: str) -> Removal:
         """Who removed the app, where the provider has the hooks `deauthorize` and `deletion`. Raises `ValueError` for
         what the app's own secret did not sign."""
+        raise NotImplementedError
+
+    def webhook(self, app: ProviderApp, raw: bytes, signature: str) -> Webhook:
+        """What a delivery tells, where the provider has the hook `webhook`. `signature`: the header's value. Raises
+        `ValueError` for what the app's own secret did not sign, or what is no delivery."""
         raise NotImplementedError
 
     # --- data -----------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from broker.config import Option, ProviderApp
 from broker.endpoints import Endpoints
 from broker.errors import ProviderUnavailable
 from broker.operations import Catalog, Operation, load
-from broker.providers import graph
+from broker.providers import graph, webhooks
 from broker.providers.base import (
     BUDGETS,
     Account,
@@ -37,6 +37,7 @@ from broker.providers.base import (
 from broker.providers.data.facebook import PUBLIC, RESOURCES
 from broker.providers.line import Line, with_query
 from broker.providers.removal import Removal, verified
+from broker.providers.webhooks import Webhook
 from broker.secret import Named, Secret
 from broker.upstream import Answer, TokenAnswer, TokenRefused
 
@@ -51,6 +52,8 @@ WINDOW = (0.66, 0.83)
 YOUNGEST = timedelta(days=1)
 SAMPLE = 3
 """Tokens that are looked at after a revocation: it ends them all together, and a try has an end."""
+POSTED = frozenset({"album", "event", "link", "photo", "post", "share", "status", "video"})
+"""Items of a Page's feed that are posts; the others are reactions, or comments."""
 CALLBACK_TAIL = "#_=_"
 PERMISSION = re.compile(r"[a-z0-9_]{1,128}")
 """It stands in the address by which it is taken back: the one without a name ends the whole authorization (§1.10)."""
@@ -109,6 +112,9 @@ class Facebook(Provider):
 
     def removal(self, app: ProviderApp, signed_request: str) -> Removal:
         return verified(app.client_secret, signed_request)
+
+    def webhook(self, app: ProviderApp, raw: bytes, signature: str) -> Webhook:
+        return webhooks.read(app.client_secret, raw, signature, "page", news)
 
     # --- begin ----------------------------------------------------------------------------------------------
 
@@ -325,6 +331,20 @@ def as_app(*unless: int) -> Iterator[None]:
             raise
         log.error("Facebook refuses the app's own token (%s): check the app id and secret", refusal)
         raise ProviderUnavailable("The provider refuses this app itself.", retryable=False) from None
+
+
+def news(field: str, value: object) -> tuple[str, ...]:
+    """Of what a Page's webhook tells that there is something new (§5). `feed` is of comments, and of all else that is
+    posted; what was taken away is not new."""
+    said = value if isinstance(value, dict) else {}
+    if field != "feed":
+        return {"leadgen": ("leads",), "messages": ("messages",)}.get(field, ())
+    if said.get("verb") in ("remove", "hide", "unhide"):
+        return ()
+    item = said.get("item")
+    if item in (None, "comment"):
+        return ("comments",) if item else ("comments", "posts")
+    return ("posts",) if item in POSTED else ()
 
 
 def app_token(line: Line) -> Secret:

@@ -17,7 +17,7 @@ from broker.config import Option, ProviderApp
 from broker.endpoints import Endpoints
 from broker.errors import BrokerError, ProviderUnavailable
 from broker.operations import Catalog, Operation, load
-from broker.providers import graph
+from broker.providers import graph, webhooks
 from broker.providers.base import (
     BUDGETS,
     Account,
@@ -33,6 +33,7 @@ from broker.providers.base import (
 from broker.providers.data.instagram import BASIC, RESOURCES
 from broker.providers.line import Line
 from broker.providers.removal import Removal, verified
+from broker.providers.webhooks import Webhook
 from broker.secret import Named, Secret
 from broker.upstream import Answer, TokenAnswer, TokenRefused
 
@@ -40,6 +41,8 @@ HOST = "https://graph.instagram.com"
 TAILS = ("#_", "%23_")
 YOUNGEST = timedelta(hours=25)
 """A younger token is not renewed: at least 24 hours, and a margin for clocks (§3.1)."""
+NEWS = {"comments": ("comments",), "live_comments": ("comments",), "messages": ("messages",)}
+"""Field of a webhook → resources."""
 WINDOW = (0.5, 0.83)
 """Renewed between these parts of a token's life: from day 30 to day 50 of 60."""
 
@@ -166,6 +169,9 @@ class Instagram(Provider):
     def removal(self, app: ProviderApp, signed_request: str) -> Removal:
         return verified(app.client_secret, signed_request)
 
+    def webhook(self, app: ProviderApp, raw: bytes, signature: str) -> Webhook:
+        return webhooks.read(app.client_secret, raw, signature, "instagram", news)
+
     def fate(self, refusal: TokenRefused) -> Fate:
         return graph.fate(refusal)
 
@@ -217,6 +223,11 @@ class Instagram(Provider):
 
     def verdict(self, status: int, body: object, retry_after: int) -> Verdict:
         return graph.verdict(status, body, retry_after) or super().verdict(status, body, retry_after)
+
+
+def news(field: str, value: object) -> tuple[str, ...]:  # noqa: ARG001
+    """Of what an account's webhook tells that there is something new (§5)."""
+    return NEWS.get(field, ())
 
 
 PROVIDER = Instagram()

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from sqlalchemy import Connection as DatabaseConnection
@@ -84,6 +84,10 @@ class Vault:
 
         Makes the root at first use; raises `Undecryptable` where that would fall into autocommit.
         """
+        return self.blind_indexes(keys, provider=provider, client_id=client_id, values=[value])[0]
+
+    def blind_indexes(self, keys: Keys, *, provider: str, client_id: str, values: Iterable[str]) -> list[bytes]:
+        """`blind_index` of each; the root is read once."""
         with reading(keys) as database:
             root = primary_row(database, ROOT)
         if root is None:
@@ -91,7 +95,8 @@ class Vault:
                 if database.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
                     raise Undecryptable("no tenant key")
                 root = self._make_tenant_key(database, ROOT, FIRST)
-        return cipher.blind_index(self._tenant_key(ROOT, root), provider, client_id, value)
+        key = self._tenant_key(ROOT, root)
+        return [cipher.blind_index(key, provider, client_id, value) for value in values]
 
     # --- shredding -------------------------------------------------------------------------------------------
 

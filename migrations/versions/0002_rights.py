@@ -9,6 +9,14 @@ down_revision = "0001"
 
 def upgrade() -> None:
     op.create_table(
+        "announcements",
+        sa.Column("connection_id", sa.String(length=128), nullable=False),
+        sa.Column("signature", sa.LargeBinary(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("connection_id", "signature", name=op.f("pk_announcements")),
+    )
+    op.create_index(op.f("ix_announcements_at"), "announcements", ["at"], unique=False)
+    op.create_table(
         "grant_assets",
         sa.Column("grant_id", sa.String(length=128), nullable=False),
         sa.Column("asset_index", sa.LargeBinary(), nullable=False),
@@ -32,6 +40,7 @@ def upgrade() -> None:
     op.add_column("revocations", sa.Column("criteria", sa.LargeBinary(), nullable=True))
     op.add_column("revocations", sa.Column("open", sa.Boolean(), nullable=True))
     op.add_column("revocations", sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("revocations", sa.Column("changed_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("revocations", sa.Column("completed_at", sa.DateTime(timezone=True), nullable=True))
     op.create_index("uq_revocations_open", "revocations", ["criteria", "open"], unique=True)
     op.create_index(
@@ -201,7 +210,7 @@ def downgrade() -> None:
     op.drop_table("event_endpoints")
     op.drop_index("ix_revocation_items_pending", table_name="revocation_items")
     op.drop_index("uq_revocations_open", table_name="revocations")
-    for column in ("completed_at", "asked_at", "open", "criteria", "connector", "provider"):
+    for column in ("completed_at", "changed_at", "asked_at", "open", "criteria", "connector", "provider"):
         op.drop_column("revocations", column)
     op.drop_table("signing_keys")
     op.drop_index("ix_portal_sessions_subject", table_name="portal_sessions")
@@ -209,3 +218,5 @@ def downgrade() -> None:
     op.drop_table("portal_sessions")
     op.drop_index("ix_grant_assets_asset", table_name="grant_assets")
     op.drop_table("grant_assets")
+    op.drop_index(op.f("ix_announcements_at"), table_name="announcements")
+    op.drop_table("announcements")
