@@ -9,10 +9,11 @@ from pathlib import Path
 from dotenv import dotenv_values
 from flask import Flask
 
-from broker import failpoint, logs, providers
+from broker import events, failpoint, ledger, logs, providers
 from broker.accesses import Accesses
 from broker.audit import appender
 from broker.config import Settings, is_loopback
+from broker.connections.found import forget_ended
 from broker.contract import Connector
 from broker.db import Database
 from broker.errors import ConfigurationError
@@ -26,6 +27,7 @@ from broker.upstream import Upstream
 from broker.vault import KeyRing, Vault, check_place
 from broker.web import edge, oauth, problems
 from broker.web.api import BLUEPRINTS
+from broker.web.google_events import google_events
 from broker.web.hooks import hooks
 from broker.web.openapi import openapi
 from broker.web.operating import operating
@@ -54,7 +56,12 @@ def assemble(environ: Mapping[str, str], *, clock: Clock = utc_now) -> Broker:
         _make_folder(url)
     database = Database(settings.database_url, keystore=settings.keystore_url)
     vault = Vault(KeyRing.load(settings.keys, environ=environ), clock=clock)
-    database.before_commit.append(appender(vault, clock))
+    database.before_commit += [
+        appender(vault, clock),
+        ledger.recorder(vault, clock),
+        events.writer(clock),
+        forget_ended,
+    ]
     upstream = Upstream(origins=_origins(settings), production=settings.production, deadline=settings.provider_deadline)
     return Broker(
         settings=settings,
@@ -92,7 +99,7 @@ def create_app(broker: Broker | None = None) -> Flask:
     app.extensions["broker"] = broker
     problems.install(app)
     oauth.install(app, broker)
-    for blueprint in (*BLUEPRINTS, hooks, openapi, pages, operating):
+    for blueprint in (*BLUEPRINTS, google_events, hooks, openapi, pages, operating):
         app.register_blueprint(blueprint)
     edge.install(app)
     return app

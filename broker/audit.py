@@ -27,6 +27,8 @@ GENESIS = bytes(32)
 LONGEST_DETAIL = 4096
 """Characters of an entry's detail; longer texts in it are cut (PRV-30)."""
 BATCH = 500
+ERASED = "subject.erased"
+"""Its own entry does not name the subject again."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def _append(session: Session, vault: Vault, now: datetime, tenant: str, noted: l
             at=now,
             actor=entry.actor,
             action=entry.action,
-            subject=entry.subject,
+            subject=None if entry.action == ERASED else entry.subject,
             subject_hash=subject_hash(session, vault, tenant, entry.subject) if entry.subject else None,
             connection=entry.connection,
             detail=_canonical(entry.detail),

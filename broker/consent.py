@@ -83,10 +83,14 @@ class ConsentText:
     may_choose: bool
     connectors: tuple[ConnectorText, ...]
 
+    def wording(self) -> str:
+        """All that it says, as it is kept: canonical JSON. Where it names the user, it says only that it does."""
+        said = asdict(self) | ({"subject": "{subject}"} if self.subject else {})
+        return json.dumps(said, sort_keys=True, ensure_ascii=False)
+
     def fingerprint(self) -> str:
-        """SHA-256 of the exact text (docs/facts/security.md §7.2)."""
-        text = json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        """SHA-256 of the wording (docs/facts/security.md §7.2)."""
+        return hashlib.sha256(self.wording().encode()).hexdigest()
 
 
 def consent_text(

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from broker import apps, scopes
+from broker import apps, ledger, scopes
 from broker.apps import AppRemoved
 from broker.clients import Caller
 from broker.config import ProviderApp
@@ -182,7 +182,7 @@ def approve(broker: Broker, ticket: str, ticked: Collection[str]) -> Departure:
         people = open_people(broker, session, row)
         chosen = _ticked(row, ticked, all_or_nothing=provider.all_or_nothing(line.app.options))
         row.ticked = [connector for connector in row.connectors if connector in chosen]
-        row.consent_text_hash = _text(broker, row, line.app, people).fingerprint()
+        row.consent_text_hash = ledger.keep_wording(session, _text(broker, row, line.app, people), now)
         connectors = [broker.connector(name) for name in row.ticked]
         wanted = frozenset(wanted_scopes(connectors, provider)) | held_scopes(session, row, provider)
         row.requested_scopes = sorted(provider.asked(wanted, line))
