@@ -15,6 +15,7 @@ from broker.models.hooks import EventStream, SecurityEvent, TokenFingerprint
 from broker.models.keys import ConnectionKey, KeyCheck, OwedShred, TenantKey
 from broker.models.portal import PortalSession
 from broker.models.receipts import SigningKey
+from broker.models.shredlog import LogMark, OwedLine
 from broker.models.webhooks import Announcement, GrantAsset
 
 __all__ = [
@@ -42,7 +43,9 @@ __all__ = [
     "GrantAsset",
     "IdempotentAnswer",
     "KeyCheck",
+    "LogMark",
     "Orphan",
+    "OwedLine",
     "OwedShred",
     "OwnProviderApp",
     "PortalSession",

@@ -108,7 +108,6 @@ def upgrade() -> None:
         sa.Column("queued_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(["endpoint_id"], ["event_endpoints.id"], name=op.f("fk_event_deliveries_endpoint_id")),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_event_deliveries")),
     )
     op.create_index("ix_event_deliveries_event", "event_deliveries", ["event_id", "endpoint_id"], unique=True)
@@ -192,9 +191,27 @@ def upgrade() -> None:
         sa.UniqueConstraint("tenant", "subject_hash", "open", name="uq_erasures_open"),
     )
     op.create_index("ix_erasures_subject", "erasures", ["tenant", "subject_hash"], unique=False)
+    op.create_table(
+        "owed_lines",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(length=128), nullable=False),
+        sa.Column("said", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_owed_lines")),
+        sa.UniqueConstraint("id", name=op.f("uq_owed_lines_id")),
+    )
+    op.create_table(
+        "log_marks",
+        sa.Column("name", sa.String(length=16), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.Column("place", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_log_marks")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("log_marks")
+    op.drop_table("owed_lines")
     for table in ("erasures", "consents", "consent_texts"):
         op.drop_table(table)
     op.drop_index("ix_token_fingerprints_beginning", table_name="token_fingerprints")
