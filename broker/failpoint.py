@@ -20,6 +20,7 @@ NAMES = (
     "confirm.claimed",
     "confirm.exchanged",
     "confirm.activated",
+    "event.sent",
     "refresh.leased",
     "refresh.answered",
     "refresh.stored",

@@ -151,7 +151,7 @@ def _row(now: datetime, event: Event, event_id: str, endpoint_id: str) -> dict[s
         "tenant": event.tenant,
         "subject": subject,
         "connection": event.connection,
-        "body": _text({"type": event.type, "timestamp": _rfc3339(now), "data": {**ids, **event.data}}),
+        "body": _text({"type": event.type, "timestamp": rfc3339(now), "data": {**ids, **event.data}}),
         "state": "pending",
         "created_at": now,
         "queued_at": now,
@@ -163,5 +163,5 @@ def _text(event: Mapping[str, Any]) -> str:
     return json.dumps(event, separators=(",", ":"), ensure_ascii=True)
 
 
-def _rfc3339(time: datetime) -> str:
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def rfc3339(time: datetime | None) -> str | None:
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z") if time else None

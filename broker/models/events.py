@@ -39,7 +39,8 @@ class EventDelivery(Base):
     __tablename__ = "event_deliveries"
     seq: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
     """The order of a tenant's changes: its audit chain is locked when this is given out."""
-    endpoint_id: Mapped[str] = mapped_column(ForeignKey("event_endpoints.id"))
+    endpoint_id: Mapped[str] = mapped_column(SHORT)
+    """No foreign key: that an endpoint is just being removed must not undo what is told."""
     event_id: Mapped[str] = mapped_column(SHORT)
     """`webhook-id`: the same at each endpoint and at each try."""
     lane: Mapped[str] = mapped_column(SHORT)
