@@ -32,6 +32,7 @@ from broker.web.hooks import hooks
 from broker.web.openapi import openapi
 from broker.web.operating import operating
 from broker.web.pages import pages
+from broker.web.portal import portal
 
 MAX_BODY = 64 * 1024
 
@@ -99,7 +100,7 @@ def create_app(broker: Broker | None = None) -> Flask:
     app.extensions["broker"] = broker
     problems.install(app)
     oauth.install(app, broker)
-    for blueprint in (*BLUEPRINTS, google_events, hooks, openapi, pages, operating):
+    for blueprint in (*BLUEPRINTS, google_events, hooks, openapi, pages, portal, operating):
         app.register_blueprint(blueprint)
     edge.install(app)
     return app

@@ -28,6 +28,8 @@ class ShownItem:
     revocation: str
     what: str
     when: str
+    told_when: str
+    """The same, with what it means."""
     by: str
     outcome: str
     is_pending: bool
@@ -64,7 +66,7 @@ def receipt(broker: Broker, row: PortalSession, revocation_id: str) -> ShownRece
     revocation = found[0][1]
     return ShownReceipt(
         id=revocation.id,
-        when=items[0].when,
+        when=items[0].told_when,
         by=items[0].by,
         items=items,
         is_pending=any(item.is_pending for item in items),
@@ -92,11 +94,13 @@ def _shown(
     texts, provider = TEXTS[locale], provider_title(broker, item.provider)
     account = account_label(broker, session, connection, locale)
     title = connector_title(broker, item.connector or "", locale)
+    ended_at = moment(revocation.effective_at, locale)
     told = item.provider_outcome in ("confirmed", "already_gone", "pending")
     return ShownItem(
         revocation=revocation.id,
         what=texts[f"ended_{item.ended}"].format(title=title, account=account),
-        when=texts["done_lead"].format(moment=moment(revocation.effective_at, locale)),
+        when=texts["ended_on"].format(moment=ended_at),
+        told_when=texts["done_lead"].format(moment=ended_at),
         by=texts[_by(revocation)],
         outcome=texts[item.provider_outcome].format(provider=provider),
         is_pending=item.provider_outcome == "pending",

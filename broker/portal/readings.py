@@ -26,6 +26,7 @@ class Bar:
     x: int
     y: int
     height: int
+    width: int = BAR
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Chart:
     """Bars for the eye, the same in a sentence and as a table for all others."""
 
     text: str
+    first: str
+    last: str
     bars: tuple[Bar, ...]
     rows: tuple[tuple[str, str], ...]
     """Day and records, of the days on which something was read, the newest first."""
@@ -128,10 +131,11 @@ def _chart(records: Counter[date], today: date, locale: str) -> Chart:
     most = max(records.values())
     heights = [_height(records[on], most) for on in days]
     bars = tuple(Bar(place * STEP + 1, HEIGHT - height, height) for place, height in enumerate(heights) if height)
+    first, last = day(days[0], locale), day(days[-1], locale)
     return Chart(
-        text=TEXTS[locale]["chart"].format(
-            first=day(days[0], locale), last=day(days[-1], locale), most=number(most, locale)
-        ),
+        text=TEXTS[locale]["chart"].format(first=first, last=last, most=number(most, locale)),
+        first=first,
+        last=last,
         bars=bars,
         rows=tuple((day(on, locale), number(records[on], locale)) for on in reversed(days) if on in records),
     )

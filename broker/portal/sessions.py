@@ -11,11 +11,12 @@ The link's secret and the cookie are stored hashed. The address of the page hold
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from broker import audit
+from broker import audit, privacy
 from broker.clients import Caller
 from broker.connections.begin import cookie_name
 from broker.connections.read import rfc3339
@@ -125,9 +126,11 @@ def leave(broker: Broker, session_id: str, cookies: Mapping[str, str]) -> str:
     return row.return_url
 
 
-def forget(session: Session, tenant: str, subject: str) -> None:
-    """Every session of a subject, as when all about it is erased."""
-    session.execute(delete(PortalSession).where(PortalSession.tenant == tenant, PortalSession.subject == subject))
+def exported(broker: Broker, row: PortalSession, form: str) -> dict[str, Any]:
+    """Everything held about the subject, which is said in the audit first. Raises `Unavailable`."""
+    with broker.database.write() as session:
+        noted(session, row, "portal.exported", form=form)
+    return privacy.export(broker, row.tenant, row.subject)
 
 
 def form_token(row: PortalSession) -> str:

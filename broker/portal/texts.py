@@ -63,7 +63,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "previous": "Previous",
         "next": "Next",
         "confirm_grant": "Withdraw {title}?",
-        "confirm_grant_lead": "From the moment you confirm, {title} of {account} can no longer be read. Other things "
+        "confirm_grant_lead": "From the moment you confirm, {title} ({account}) can no longer be read. Other things "
         "that you allowed for this account go on.",
         "confirm_last_lead": "From the moment you confirm, nothing of {account} can be read any more: this is the last "
         "thing that you allowed, so the whole connection ends, {provider} is told, and our key to it is destroyed.",
@@ -78,12 +78,13 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "yes_grant": "Yes, withdraw",
         "yes_connection": "Yes, disconnect",
         "no": "No, go back",
-        "done": "Done",
+        "done": "Ended",
         "done_lead": "This ended on {moment}, and from then on nothing of it was handed out.",
+        "ended_on": "Ended on {moment}.",
         "by_provider": "It was ended at {provider}.",
         "by_subject": "You ended it here.",
         "by_app": "It was ended by the app or its operator.",
-        "ended_grant": "{title} of {account}",
+        "ended_grant": "{title} ({account})",
         "ended_connection": "The connection to {account}",
         "confirmed": "{provider} confirmed that it is over.",
         "already_gone": "{provider} says that it was over already.",
@@ -156,7 +157,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "previous": "Sebelumnya",
         "next": "Berikutnya",
         "confirm_grant": "Cabut izin {title}?",
-        "confirm_grant_lead": "Begitu Anda setuju, {title} dari {account} tidak dapat dibaca lagi. Hal lain yang Anda "
+        "confirm_grant_lead": "Begitu Anda setuju, {title} ({account}) tidak dapat dibaca lagi. Hal lain yang Anda "
         "izinkan untuk akun ini tetap berjalan.",
         "confirm_last_lead": "Begitu Anda setuju, tidak ada lagi dari {account} yang dapat dibaca: ini izin terakhir, "
         "jadi seluruh koneksi berakhir, {provider} diberi tahu, dan kunci kami dimusnahkan.",
@@ -171,12 +172,13 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "yes_grant": "Ya, cabut izin",
         "yes_connection": "Ya, putuskan",
         "no": "Tidak, kembali",
-        "done": "Selesai",
+        "done": "Sudah berakhir",
         "done_lead": "Ini berakhir pada {moment}, dan sejak itu tidak ada lagi yang diberikan darinya.",
+        "ended_on": "Berakhir pada {moment}.",
         "by_provider": "Ini diakhiri di {provider}.",
         "by_subject": "Anda mengakhirinya di sini.",
         "by_app": "Ini diakhiri oleh aplikasi atau pengelolanya.",
-        "ended_grant": "{title} dari {account}",
+        "ended_grant": "{title} ({account})",
         "ended_connection": "Koneksi ke {account}",
         "confirmed": "{provider} menegaskan bahwa izinnya sudah berakhir.",
         "already_gone": "Menurut {provider}, izinnya sudah berakhir sebelumnya.",

@@ -53,6 +53,13 @@ class ConnectSessionBody(Body):
     connection: Word | None = None
 
 
+class PortalSessionBody(Body):
+    tenant: Name
+    subject: Name
+    return_url: Annotated[str, StringConstraints(min_length=1, max_length=2048)]
+    locale: Literal["id", "en"] = "en"
+
+
 class ConfirmBody(Body):
     subject: Name
     code: Annotated[str, StringConstraints(min_length=1, max_length=256)]

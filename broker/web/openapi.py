@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from broker import __version__, clients
 from broker.errors import BrokerError, Forbidden, NotFound, TooLarge, Unauthorized, Unavailable, UnsupportedMediaType
+from broker.web import portal_openapi
 from broker.web.answers import Problem
 from broker.web.callers import the_broker
 from broker.web.routes import LONGEST_KEY, ROUTES, Route
@@ -188,6 +189,7 @@ def _by_hand() -> dict[str, Any]:
                 "responses": {"200": seen, "400": refused, "404": refused, "503": refused},
             }
         },
+        **portal_openapi.paths(),
         **_hooks(facts),
     }
 

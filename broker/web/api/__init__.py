@@ -2,6 +2,12 @@
 
 from flask import Blueprint
 
-from broker.web.api import connecting, reading, relaying, revoking
+from broker.web.api import connecting, portals, reading, relaying, revoking
 
-BLUEPRINTS: tuple[Blueprint, ...] = (connecting.connecting, reading.reading, relaying.relaying, revoking.revoking)
+BLUEPRINTS: tuple[Blueprint, ...] = (
+    connecting.connecting,
+    portals.portals,
+    reading.reading,
+    relaying.relaying,
+    revoking.revoking,
+)
