@@ -14,13 +14,14 @@ from typing import Protocol
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
-from broker import idempotency
+from broker import events, idempotency
 from broker.apps import AppRemoved
-from broker.connections import tell, tend
+from broker.connections import found, from_google, tell, tend
 from broker.connections.confirm import lost
 from broker.connections.owe import TELL_PROVIDER, TEND
 from broker.connections.sessions import end_session
 from broker.errors import BrokerError, RateLimited, Unavailable
+from broker.events import deliver
 from broker.models import AccessToken, ClientAssertion, ConnectSession, Duty, ProviderCalls, ProviderPause
 from broker.runtime import Broker
 from broker.vault import shred_owed
@@ -61,7 +62,7 @@ class Act(Protocol):
     def __call__(self, broker: Broker, key: str, *, begin_by: float) -> datetime | None: ...
 
 
-ACTS: Mapping[str, Act] = {TELL_PROVIDER: tell.tell, TEND: tend.tend}
+ACTS: Mapping[str, Act] = {TELL_PROVIDER: tell.tell, TEND: tend.tend, events.DELIVER: deliver.deliver}
 
 
 def work(broker: Broker, *, once: bool = False, stop: Callable[[], bool] = lambda: False) -> None:
@@ -149,8 +150,12 @@ def sweep(broker: Broker) -> None:
                 end_session(broker, session, row, "expired")
         session.execute(delete(ClientAssertion).where(ClientAssertion.expires_at < now))
         idempotency.sweep(broker, session, now)
+        deliver.sweep(session, now)
+        from_google.sweep(session, now)
+        session.execute(delete(PortalSession).where(PortalSession.expires_at <= now))
         session.execute(delete(AccessToken).where(AccessToken.expires_at < now - timedelta(hours=1)))
         session.execute(delete(Duty).where(Duty.done_at < now - KEPT))
+        found.forget_old(session, now)
         session.execute(delete(ProviderPause).where(ProviderPause.until < now))
         session.execute(delete(ProviderCalls).where(ProviderCalls.minute < now - timedelta(hours=1)))
     shred_owed(broker.database)
