@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from broker import audit
 from broker.connections.exchange import account_index
+from broker.connections.fingerprints import forget_token
 from broker.connections.owe import authorization, owe_telling
 from broker.connections.read import noted, open_account
+from broker.connections.receipts import changed, pending_items
 from broker.connections.reread import set_granted
 from broker.connections.tokens import open_orphan, open_token, set_aside
 from broker.errors import BrokerError
@@ -100,12 +102,14 @@ def failed(broker: Broker, session: Session, key: str, error: BrokerError, *, ga
     if account.startswith(ORPHAN):
         return
     index = bytes.fromhex(account)
-    for item in _pending(session, app_id, index):
+    items = _pending(session, app_id, index)
+    for item in items:
         item.attempts, item.last_error = item.attempts + 1, error.detail[:200]
         if gave_up and item.ended == "grant":
             item.provider_outcome = "gave_up"
     if gave_up:
         _end_connections(broker, session, _waiting(session, app_id, index), "gave_up")
+    changed(session, [item.revocation_id for item in items], broker.clock())
 
 
 def _owed(broker: Broker, provider: Provider, app_id: str, index: bytes) -> _Owed | _Fewer | datetime | None:
@@ -134,7 +138,7 @@ def _owed(broker: Broker, provider: Provider, app_id: str, index: bytes) -> _Owe
             _end_connections(broker, session, connections, "shared")
             return until if orphans or ends_alone or provider.takes_back_permissions else None
         if not connections and not orphans:
-            _settle_unneeded(session, app_id, index)
+            _settle_unneeded(broker, session, app_id, index)
             return None
         row.told_at, row.telling_until = now, now + longest(broker)
         tokens = [token for item in connections for token in _tokens(broker, session, item)]
@@ -183,11 +187,12 @@ def _settle_grants(broker: Broker, app_id: str, index: bytes, fewer: _Fewer) -> 
         for row in _in_use(session, app_id, index, lock=True):
             if row.activated_at < fewer.told_at:  # what was confirmed since was probed, and stands
                 set_granted(session, row, set(row.granted_scopes) & fewer.keep)
-        for item in _pending(session, app_id, index):
-            if item.ended == "grant":
-                needed = fewer.keep & _scopes_of(session, item)
-                item.provider_outcome = "shared" if needed else "confirmed"
-                item.attempts, item.last_error = item.attempts + 1, None
+        settled = [item for item in _pending(session, app_id, index) if item.ended == "grant"]
+        for item in settled:
+            needed = fewer.keep & _scopes_of(session, item)
+            item.provider_outcome = "shared" if needed else "confirmed"
+            item.attempts, item.last_error = item.attempts + 1, None
+        changed(session, [item.revocation_id for item in settled], broker.clock())
 
 
 def _scopes_of(session: Session, item: RevocationItem) -> frozenset[str]:
@@ -196,10 +201,12 @@ def _scopes_of(session: Session, item: RevocationItem) -> frozenset[str]:
     return frozenset().union(*session.scalars(query))
 
 
-def _settle_unneeded(session: Session, app_id: str, index: bytes) -> None:
+def _settle_unneeded(broker: Broker, session: Session, app_id: str, index: bytes) -> None:
     """A grant was withdrawn from a connection that must be connected anew: nothing is told before that."""
-    for item in _pending(session, app_id, index):
+    items = _pending(session, app_id, index)
+    for item in items:
         item.provider_outcome = "shared"
+    changed(session, [item.revocation_id for item in items], broker.clock())
 
 
 def _place(broker: Broker, provider: Provider, line: Line, orphan_id: str) -> None:
@@ -245,10 +252,7 @@ def _in_use(session: Session, app_id: str, index: bytes, *, lock: bool = False) 
 def _pending(session: Session, app_id: str, index: bytes) -> Sequence[RevocationItem]:
     """What stands on receipts and waits for the provider to be told of this account."""
     mine = select(Connection.id).where(Connection.app_id == app_id, Connection.account_index == index)
-    query = select(RevocationItem).where(
-        RevocationItem.connection_id.in_(mine), RevocationItem.provider_outcome == "pending"
-    )
-    return session.scalars(query).all()
+    return pending_items(session, RevocationItem.connection_id.in_(mine))
 
 
 def _sessions_until(session: Session, app_id: str, index: bytes, now: datetime) -> datetime | None:
@@ -272,20 +276,20 @@ def _end_connections(
     broker: Broker, session: Session, rows: Sequence[Connection], outcome: Outcome | Literal["shared", "gave_up"]
 ) -> None:
     """Shred each, and write on every receipt that waits for it how it ended."""
-    ended: dict[str, object] = {"provider_outcome": outcome, "shredded_at": broker.clock()}
-    if outcome != "gave_up":
-        ended["last_error"] = None
-    if outcome in ("confirmed", "already_gone"):
-        ended["attempts"] = RevocationItem.attempts + 1
     for row in rows:
         row.state = "revoked"
         row.account = row.access_token = row.refresh_token = row.asset_tokens = None
+        forget_token(session, row.id)
         noted(session, row, "connection.shredded", actor="broker", provider_outcome=outcome)
         broker.vault.shred(session, tenant=row.tenant, connection=row.id)
-        waiting = update(RevocationItem).where(
-            RevocationItem.connection_id == row.id, RevocationItem.provider_outcome == "pending"
-        )
-        session.execute(waiting.values(ended))
+    items = pending_items(session, RevocationItem.connection_id.in_([row.id for row in rows]))
+    for item in items:
+        item.provider_outcome, item.shredded_at = outcome, broker.clock()
+        if outcome != "gave_up":
+            item.last_error = None
+        if outcome in ("confirmed", "already_gone"):
+            item.attempts += 1
+    changed(session, [item.revocation_id for item in items], broker.clock())
 
 
 def _end_orphans(broker: Broker, session: Session, rows: Sequence[Orphan]) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from broker import audit
+from broker.connections.fingerprints import keep_token
 from broker.connections.owe import owe_telling
 from broker.models import Connection, Orphan
 from broker.providers.base import Provider
@@ -52,6 +53,8 @@ def store_tokens(broker: Broker, session: Session, row: Connection, answer: Toke
     row.access_token = _seal(broker, session, row, "access_token", answer.access_token)
     row.refresh_token = _seal(broker, session, row, "refresh_token", refresh_token) if refresh_token else None
     row.asset_tokens, row.obtained_at = None, issued
+    if refresh_token:
+        keep_token(broker, session, row, refresh_token)
     row.fresh_until, row.access_expires_at = fresh.fresh_until, fresh.expires_at
 
 
