@@ -22,7 +22,15 @@ from broker.connections.owe import TELL_PROVIDER, TEND
 from broker.connections.sessions import end_session
 from broker.errors import BrokerError, RateLimited, Unavailable
 from broker.events import deliver
-from broker.models import AccessToken, ClientAssertion, ConnectSession, Duty, PortalSession, ProviderCalls, ProviderPause
+from broker.models import (
+    AccessToken,
+    ClientAssertion,
+    ConnectSession,
+    Duty,
+    PortalSession,
+    ProviderCalls,
+    ProviderPause,
+)
 from broker.runtime import Broker
 from broker.vault import shred_owed
 

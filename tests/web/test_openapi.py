@@ -10,12 +10,13 @@ from openapi_spec_validator import validate
 
 from broker import errors
 from broker.web.openapi import document
-from tests.house import House, SalesApp
+from tests.house import RETURN_URL, House, SalesApp
 
 CONTRACT = {
     "POST /v1/connect-sessions": "connect",
     "GET /v1/connect-sessions/{session_id}": "connect",
     "POST /v1/connect-sessions/{session_id}/confirm": "connect",
+    "POST /v1/portal-sessions": "connect",
     "GET /v1/connections": "connections:read",
     "GET /v1/connections/{connection_id}": "connections:read",
     "GET /v1/connections/{connection_id}/explain": "connections:read",
@@ -32,6 +33,15 @@ CONTRACT = {
     "GET /v1/revocations": "revoke",
     "GET /v1/revocations/{revocation_id}": "revoke",
     "GET /v1/audit": "audit:read",
+    "POST /v1/event-endpoints": "events",
+    "GET /v1/event-endpoints": "events",
+    "GET /v1/event-endpoints/{endpoint_id}": "events",
+    "DELETE /v1/event-endpoints/{endpoint_id}": "events",
+    "POST /v1/event-endpoints/{endpoint_id}/rotate-secret": "events",
+    "POST /v1/event-endpoints/{endpoint_id}/enable": "events",
+    "POST /v1/event-endpoints/{endpoint_id}/disable": "events",
+    "GET /v1/event-endpoints/{endpoint_id}/deliveries": "events",
+    "POST /v1/event-endpoints/{endpoint_id}/replay": "events",
 }
 """Every call of the API and the broker scope that it needs."""
 
@@ -118,6 +128,8 @@ def test_every_kind_of_answer_fits_its_schema(house: House, app: SalesApp, descr
     connection = client.connect()["id"]
     walk = [
         ("GET", "/v1/connectors", None),
+        ("POST", "/v1/portal-sessions", {"tenant": "toko", "subject": "ani", "return_url": RETURN_URL}),
+        ("POST", "/v1/portal-sessions", {"tenant": "toko", "subject": "ani", "return_url": "https://other.example/"}),
         ("GET", "/v1/connections", None),
         ("GET", f"/v1/connections/{connection}", None),
         ("GET", f"/v1/connections/{connection}/explain?connector=google_calendar", None),
