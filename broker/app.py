@@ -23,6 +23,7 @@ from broker.providers.base import Provider
 from broker.providers.openid import OpenIDProvider
 from broker.runtime import Broker, Clock, utc_now
 from broker.schema import is_current
+from broker.shredlog import ShredLog
 from broker.upstream import Upstream
 from broker.vault import KeyRing, Vault, check_place
 from broker.web import edge, oauth, problems
@@ -57,8 +58,10 @@ def assemble(environ: Mapping[str, str], *, clock: Clock = utc_now) -> Broker:
         _make_folder(url)
     database = Database(settings.database_url, keystore=settings.keystore_url)
     vault = Vault(KeyRing.load(settings.keys, environ=environ), clock=clock)
+    shred_log = ShredLog(settings.shred_log, database, vault, clock)
     database.before_commit += [
         appender(vault, clock),
+        shred_log.put,
         ledger.recorder(vault, clock),
         events.writer(clock),
         forget_ended,
@@ -73,6 +76,7 @@ def assemble(environ: Mapping[str, str], *, clock: Clock = utc_now) -> Broker:
         providers={**installed, **_generic(settings, installed)},
         connectors=connectors,
         accesses=Accesses(database),
+        shred_log=shred_log,
         clock=clock,
     )
 
@@ -84,6 +88,9 @@ def check(broker: Broker) -> None:
     check_place(broker.database)
     with broker.database.write() as session:
         broker.vault.check_keys(session)
+    broker.shred_log.check()
+    broker.shred_log.check_writable()
+    broker.shred_log.flush()
 
 
 def create_app(broker: Broker | None = None) -> Flask:

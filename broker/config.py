@@ -53,6 +53,8 @@ class Settings:
     """It may hold a password."""
     keystore_url: str = field(repr=False)
     """Empty: the keys are in the same database."""
+    shred_log: str = field(repr=False)
+    """An absolute path, or a second database's URL, which may hold a password."""
     keys: str
     public_url: str
     apps: Mapping[str, ProviderApp]
@@ -80,6 +82,7 @@ class Settings:
             production=production,
             database_url=database_url,
             keystore_url=reading.keystore("BROKER_KEYSTORE_URL", database_url),
+            shred_log=reading.shred_log("BROKER_SHRED_LOG", database_url),
             keys=reading.required("BROKER_KEYS", "make one with: broker keys generate file:/path/to/keys"),
             public_url=reading.public_url(production),
             options=(options := reading.options(declared)),
@@ -95,6 +98,18 @@ class Settings:
         if reading.problems:
             raise ConfigurationError(reading.problems)
         return settings
+
+
+def _beside(database_url: str) -> str:
+    """Where the shred log is unless it is named: beside SQLite's file, or in the instance folder by the database's name.
+
+    Each database has its own. To survive what destroys the database it must be named, and stand elsewhere.
+    """
+    if database_url.startswith("sqlite:///"):
+        return str(Path(re.sub(r"\?.*", "", database_url.removeprefix("sqlite:///"))).absolute()) + ".shred-log"
+    parts = urlsplit(database_url)
+    name = re.sub(r"[^A-Za-z0-9.-]+", "-", f"{parts.hostname}-{parts.port or 5432}{parts.path}")
+    return str(Path.cwd() / "instance" / f"{name}.shred-log")
 
 
 def origin(url: str) -> str:
@@ -174,6 +189,18 @@ class _Reading:
         value = self.get(name) and self.database(name)
         if value and value == database_url:
             self.problem(f"{name} must name another database than BROKER_DATABASE_URL, or be unset")
+        return value
+
+    def shred_log(self, name: str, database_url: str) -> str:
+        value = self.get(name) or _beside(database_url)
+        if value == database_url:
+            self.problem(f"{name} must name another database than BROKER_DATABASE_URL")
+        elif "://" in value or value.startswith("sqlite:"):
+            return self.database(name)
+        elif not Path(value).is_absolute():
+            self.problem(f"{name} must be an absolute path, or the URL of a second database")
+        elif Path(value).is_dir() or f"sqlite:///{value}" in (database_url, self.get("BROKER_KEYSTORE_URL")):
+            self.problem(f"{name} must name a file of its own")
         return value
 
     def public_url(self, production: bool) -> str:

@@ -65,6 +65,7 @@ def _database(broker: Broker) -> Iterator[Finding]:
         yield _held(
             "keys", "Put back the key that is missing in the source that BROKER_KEYS names.", lambda: _keys(broker)
         )
+        yield _held("shred log", "See docs/operating/backups.md.", lambda: _shred_log(broker))
         yield _duties(broker)
 
 
@@ -93,6 +94,13 @@ def _keys(broker: Broker) -> str:
     with broker.database.write() as session:
         broker.vault.check_keys(session)
     return "all keys that seal or wrap something are held"
+
+
+def _shred_log(broker: Broker) -> str:
+    """All of it, where a start looks at its end alone."""
+    broker.shred_log.check()
+    broker.shred_log.check_writable()
+    return f"whole, and the database knows all of it: {broker.shred_log.verify()} endings"
 
 
 def _duties(broker: Broker) -> Finding:

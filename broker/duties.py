@@ -31,6 +31,7 @@ from broker.models import (
     ProviderCalls,
     ProviderPause,
 )
+from broker.privacy import erase
 from broker.runtime import Broker
 from broker.vault import shred_owed
 
@@ -70,7 +71,12 @@ class Act(Protocol):
     def __call__(self, broker: Broker, key: str, *, begin_by: float) -> datetime | None: ...
 
 
-ACTS: Mapping[str, Act] = {TELL_PROVIDER: tell.tell, TEND: tend.tend, events.DELIVER: deliver.deliver}
+ACTS: Mapping[str, Act] = {
+    TELL_PROVIDER: tell.tell,
+    TEND: tend.tend,
+    events.DELIVER: deliver.deliver,
+    erase.ERASE: erase.carry_on,
+}
 
 
 def work(broker: Broker, *, once: bool = False, stop: Callable[[], bool] = lambda: False) -> None:
@@ -142,7 +148,7 @@ def do(broker: Broker, duty: Leased) -> None:
 
 def sweep(broker: Broker) -> None:
     """End connect sessions that nobody finished, with their secrets; forget expired access tokens and old duties;
-    destroy keys that should be gone already."""
+    destroy keys that should be gone already, and write what the shred log is still to be told."""
     now = broker.clock()
     late = now - timedelta(seconds=2 * broker.settings.request_deadline)
     with broker.database.write() as session:
@@ -167,6 +173,7 @@ def sweep(broker: Broker) -> None:
         session.execute(delete(ProviderPause).where(ProviderPause.until < now))
         session.execute(delete(ProviderCalls).where(ProviderCalls.minute < now - timedelta(hours=1)))
     shred_owed(broker.database)
+    broker.shred_log.flush()
     broker.database.keystore.wipe()
 
 

@@ -15,6 +15,7 @@ from broker.identity import Identity
 from broker.providers.base import Provider
 from broker.providers.line import Line
 from broker.providers.resource import Resource
+from broker.shredlog import ShredLog
 from broker.upstream import Upstream
 from broker.vault import Vault
 
@@ -39,6 +40,7 @@ class Broker:
     """By name: those that ship, and the generic ones that are configured. Whether one is on is `app_for`'s to say."""
     connectors: Mapping[str, Connector]
     accesses: Accesses
+    shred_log: ShredLog
     clock: Clock
 
     def provider(self, name: str) -> Provider:

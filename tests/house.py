@@ -263,9 +263,11 @@ def environment(url: str, google_url: str, database_url: str, folder: Path, **mo
     keys = folder / "keys"
     if not keys.exists():
         write_key_file(keys)
+    log = folder / f"{database_url.rpartition('/')[2]}.shred-log"
     return {
         "BROKER_ENV": "development",
         "BROKER_DATABASE_URL": database_url,
+        "BROKER_SHRED_LOG": str(log.absolute()),
         "BROKER_KEYS": f"file:{keys}",
         "BROKER_PUBLIC_URL": url,
         "BROKER_GOOGLE_CLIENT_ID": "broker-client.apps.googleusercontent.com",

@@ -52,8 +52,8 @@ MARK = "BROKER_TESTS"
 BROKER = (sys.executable, "-m", "broker.cli")
 START = 60.0
 """Seconds in which a process must be ready, on a machine that is busy."""
-LASTING = {"key_checks", "tenant_keys", "clients", "client_secrets", "access_tokens"}
-"""Tables that are left as they are between tests: running processes know what stands in them."""
+LASTING = {"key_checks", "tenant_keys", "clients", "client_secrets", "access_tokens", "log_marks"}
+"""Tables that are left as they are between tests: running processes, or the shred log, know what stands in them."""
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 

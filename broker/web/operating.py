@@ -19,15 +19,17 @@ def alive() -> Response:
 
 @operating.get("/readyz")
 def ready() -> tuple[Response, int]:
-    """Database, schema and keys, each by name; 503 unless all are there."""
+    """Database, schema, keys and shred log, each by name; 503 unless all are there."""
     broker = the_broker()
-    checks = {"database": False, "schema": False, "keys": False}
+    checks = {"database": False, "schema": False, "keys": False, "shred_log": False}
     try:
         checks["schema"] = is_current(broker.database)
         checks["database"] = True
         with broker.database.write() as session:
             broker.vault.check_keys(session)
         checks["keys"] = True
+        broker.shred_log.check()
+        checks["shred_log"] = True
     except (BrokerError, ConfigurationError):
         pass  # what failed is what stayed False
     everything = all(checks.values())

@@ -1,0 +1,7 @@
+"""The shred log: what was ended, kept outside the data's database (docs/adr/0019)."""
+
+from broker.shredlog.fault import LogFault, PutBack
+from broker.shredlog.line import START, Line, Mark
+from broker.shredlog.log import KEYS, LOG, REPLAYING, ShredLog, marked, set_mark
+
+__all__ = ["KEYS", "LOG", "REPLAYING", "START", "Line", "LogFault", "Mark", "PutBack", "ShredLog", "marked", "set_mark"]
