@@ -13,7 +13,7 @@ from prometheus_client.registry import REGISTRY
 from sqlalchemy import func, select
 
 from broker.db import Database
-from broker.models import Connection, Duty
+from broker.models import Connection, Duty, EventDelivery, EventEndpoint
 from broker.runtime import Clock
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -55,6 +55,19 @@ def _gauges(database: Database, clock: Clock) -> Iterable[Metric]:
         duties = session.execute(
             select(Duty.kind, func.count(), func.min(Duty.due_at)).where(Duty.open.is_(True)).group_by(Duty.kind)
         ).all()
+        deliveries = session.execute(
+            select(EventDelivery.state, func.count())
+            .where(EventDelivery.state.in_(("pending", "failed")))
+            .group_by(EventDelivery.state)
+        ).all()
+        failing = (
+            session.scalar(
+                select(func.count()).where(
+                    EventEndpoint.failing_since.is_not(None), EventEndpoint.disabled_at.is_(None)
+                )
+            )
+            or 0
+        )
     connections = GaugeMetricFamily("broker_connections", "Connections, by state.", labels=["state"])
     for state, count in states:
         connections.add_metric([state], count)
@@ -63,4 +76,10 @@ def _gauges(database: Database, clock: Clock) -> Iterable[Metric]:
     for kind, count, due_at in duties:
         owed.add_metric([kind], count)
         late.add_metric([kind], max(0.0, (now - due_at).total_seconds()))
-    return connections, owed, late
+    told = GaugeMetricFamily("broker_event_deliveries", "Events that wait, or failed for good.", labels=["state"])
+    for state, count in {"pending": 0, "failed": 0, **dict(deliveries)}.items():
+        told.add_metric([state], count)
+    silent = GaugeMetricFamily(
+        "broker_event_endpoints_failing", "Event endpoints where nothing arrives.", value=failing
+    )
+    return connections, owed, late, told, silent

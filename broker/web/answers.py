@@ -160,11 +160,20 @@ class Receipt(Answer):
     id: str
     tenant: str
     subject: str | None
+    provider: str | None
+    """With `connector` and `subject`: what had to match, where all that match were ended."""
+    connector: str | None
     reason: str | None
     requested_at: Time
-    effective_at: Time
+    effective_at: Time | None
+    """NULL as long as not all that match are ended."""
+    completed_at: Time | None
     connections: list[Ended]
     state: Literal["in_progress", "completed"]
+    jws: str | None = None
+    """The receipt once more, signed with a key of `/oauth/jwks`; not in lists."""
+    cut: Literal[True] | None = None
+    """In lists: the receipt has more connections than are shown here."""
 
 
 class Revoked(Answer):
@@ -249,3 +258,129 @@ class AuditEntry(Answer):
 class AuditEntries(Answer):
     items: list[AuditEntry]
     next_cursor: str | None
+
+
+class Export(Answer):
+    """Everything that is held about one subject, table by table; also as a page for people."""
+
+    model_config = ConfigDict(json_schema_extra={"x-also": "text/html"})
+
+    tenant: str
+    subject: str
+    exported_at: Time
+    connections: list[dict[str, Any]]
+    grants: list[dict[str, Any]]
+    receipts: list[dict[str, Any]]
+    accesses: list[dict[str, Any]]
+    consents: list[dict[str, Any]]
+    sessions: list[dict[str, Any]]
+    portal_sessions: list[dict[str, Any]]
+    events: list[dict[str, Any]]
+    erasures: list[dict[str, Any]]
+    audit: list[dict[str, Any]]
+
+
+class Erasure(Answer):
+    id: str
+    tenant: str
+    subject_hash: str
+    """Keyed: whoever does not have the broker's keys cannot find out by it who that was."""
+    state: Literal["in_progress", "completed"]
+    requested_at: Time
+    completed_at: Time | None
+    revocation: str | None
+    erased: dict[str, int] | None
+    """What was erased → how many."""
+    kept: list[str]
+    jws: str | None = None
+    """The certificate: the same, signed; once it is completed."""
+
+
+class Erasures(Answer):
+    items: list[Erasure]
+    next_cursor: str | None
+
+
+class SubjectErased(Answer):
+    revocation: Receipt
+    erasure: Erasure
+
+
+class Consent(Answer):
+    id: str
+    tenant: str
+    subject: str | None
+    connection: str
+    connector: str
+    event: Literal["given", "narrowed", "withdrawn"]
+    at: Time
+    record: dict[str, Any]
+    """In the terms of ISO/IEC TS 27560."""
+    record_hash: str
+    text_hash: str | None
+    text: dict[str, Any] | None
+    """What the consent page said, word for word, with a place left open for the user's name."""
+
+
+class SignedConsent(Consent):
+    jws: str
+
+
+class Consents(Answer):
+    items: list[Consent]
+    next_cursor: str | None
+
+
+class EventEndpoint(Answer):
+    id: str
+    url: str
+    tenants: list[str]
+    types: list[str]
+    state: Literal["enabled", "failing", "disabled"]
+    disabled_by: Literal["caller", "operator", "receiver"] | None
+    failing_since: Time | None
+    next_try_at: Time | None
+    pending: int
+    failed: int
+    """Those that can still be replayed."""
+    created_at: Time
+
+
+class NewEventEndpoint(EventEndpoint):
+    secret: str
+    """`whsec_` and 32 bytes in base64, shown this once."""
+
+
+class EventEndpoints(Answer):
+    items: list[EventEndpoint]
+    next_cursor: str | None
+
+
+class NewEventSecret(Answer):
+    id: str
+    secret: str
+    earlier_sign_until: Time
+
+
+class EventDelivery(Answer):
+    id: str
+    """The event's, as in `webhook-id`."""
+    type: str
+    tenant: str
+    connection: str | None
+    state: Literal["pending", "delivered", "failed"]
+    attempts: int
+    last_status: int | None
+    last_error: str | None
+    created_at: Time
+    next_try_at: Time | None
+    settled_at: Time | None
+
+
+class EventDeliveries(Answer):
+    items: list[EventDelivery]
+    next_cursor: str | None
+
+
+class Replayed(Answer):
+    replayed: int

@@ -60,6 +60,11 @@ class PortalSessionBody(Body):
     locale: Literal["id", "en"] = "en"
 
 
+class SubjectBody(Body):
+    tenant: Name
+    subject: Name
+
+
 class ConfirmBody(Body):
     subject: Name
     code: Annotated[str, StringConstraints(min_length=1, max_length=256)]
@@ -68,6 +73,19 @@ class ConfirmBody(Body):
 
 class AssetsBody(Body):
     assets: Annotated[list[AssetId], Field(min_length=1, max_length=1000)]
+
+
+class EventEndpointBody(Body):
+    url: Annotated[str, StringConstraints(min_length=1, max_length=2048)]
+    tenants: Annotated[list[Name | Literal["*"]], Field(min_length=1, max_length=1000)]
+    types: Annotated[list[Word | Literal["*"]], Field(min_length=1, max_length=100)]
+
+
+class ReplayBody(Body):
+    """With neither: all that failed."""
+
+    event: Word | None = None
+    since: Annotated[AwareDatetime, Field(strict=False)] | None = None
 
 
 class Query(BaseModel):
@@ -96,6 +114,14 @@ class RevocationsQuery(ListQuery):
     connection: Word | None = None
 
 
+class ConsentsQuery(ListQuery):
+    connection: Word | None = None
+
+
+class ExportQuery(Query):
+    format: Literal["json", "html"] | None = None
+
+
 class AuditQuery(ListQuery):
     connection: Word | None = None
     since: AwareDatetime | None = None
@@ -111,6 +137,15 @@ class RecordsQuery(Query):
 class ExplainQuery(Query):
     connector: Word
     operation: Word | None = None
+
+
+class PageQuery(Query):
+    limit: Annotated[int, "1 to 200"] = 50
+    cursor: Word | None = None
+
+
+class DeliveriesQuery(PageQuery):
+    state: Word | None = None
 
 
 class RevokeQuery(Query):

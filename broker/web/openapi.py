@@ -10,7 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from broker import __version__, clients
 from broker.errors import BrokerError, Forbidden, NotFound, TooLarge, Unauthorized, Unavailable, UnsupportedMediaType
-from broker.web import portal_openapi
+from broker.web import events_openapi, portal_openapi
 from broker.web.answers import Problem
 from broker.web.callers import the_broker
 from broker.web.routes import LONGEST_KEY, ROUTES, Route
@@ -54,6 +54,7 @@ def document(public_url: str) -> dict[str, Any]:
         },
         "servers": [{"url": public_url}],
         "paths": {**paths, **_by_hand()},
+        "webhooks": events_openapi.webhooks(),
         "components": {"schemas": _schemas(), "securitySchemes": _security(public_url)},
     }
 
@@ -99,9 +100,16 @@ def _headers(method: str) -> list[dict[str, Any]]:
 
 def _answers(answers: Mapping[int, Any]) -> dict[str, Any]:
     return {
-        str(status): {"description": "Done.", "content": {"application/json": {"schema": _schema(model)}}}
+        str(status): {"description": "Done."}
+        | ({"content": {"application/json": {"schema": _schema(model)}, **_also(model)}} if model else {})
         for status, model in answers.items()
     }
+
+
+def _also(model: Any) -> dict[str, Any]:  # noqa: ANN401 - a model or a union of models
+    """Another form in which the same is answered."""
+    extra = getattr(model, "model_config", {}).get("json_schema_extra", {})
+    return {extra["x-also"]: {"schema": {"type": "string"}}} if "x-also" in extra else {}
 
 
 def _problems(errors: Iterable[type[BrokerError]]) -> dict[str, Any]:
@@ -127,7 +135,11 @@ def _ref(model: type[BaseModel]) -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     sent = {route.body for route in ROUTES if route.body is not None}
     answered = {
-        member for route in ROUTES for model in route.answers.values() for member in (get_args(model) or (model,))
+        member
+        for route in ROUTES
+        for model in route.answers.values()
+        if model
+        for member in (get_args(model) or (model,))
     }
     models = [(model, "validation") for model in sent] + [(model, "serialization") for model in answered | {Problem}]
     ordered = sorted(models, key=lambda pair: pair[0].__name__)

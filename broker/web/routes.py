@@ -37,7 +37,7 @@ class Route:
     body: type[BaseModel] | None
     query: type[BaseModel] | None
     answers: Mapping[int, Any]
-    """Status → model, or a union of models."""
+    """Status → model, or a union of models; None: no body."""
     errors: tuple[type[BrokerError], ...]
 
 

@@ -2,11 +2,13 @@
 
 from flask import Blueprint
 
-from broker.web.api import connecting, portals, reading, relaying, revoking
+from broker.web.api import connecting, events, portals, privacy, reading, relaying, revoking
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
     connecting.connecting,
+    events.events,
     portals.portals,
+    privacy.privacy,
     reading.reading,
     relaying.relaying,
     revoking.revoking,
