@@ -8,11 +8,12 @@ Public halves stay for good, so that a receipt of years ago still verifies. No p
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, cast
 
 from joserfc import jws
 from joserfc.errors import BadSignatureError, JoseError
-from joserfc.jwk import ECKey, KeySet, KeySetSerialization
+from joserfc.jwk import KeySet, KeySetSerialization, OKPKey
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -22,7 +23,8 @@ from broker.models import SigningKey
 from broker.runtime import Broker
 from broker.vault import Undecryptable
 
-ALGORITHM = "ES256"
+ALGORITHM = "Ed25519"
+"""RFC 9864. The same statement is signed alike each time, by any process."""
 TENANT = "*signing"
 """No tenant's name: under it the vault keeps the keys that seal private keys."""
 FIRST = 1
@@ -37,12 +39,14 @@ class NotGenuine(ValueError):
     """A signed statement does not check out; the text says why."""
 
 
-def signed(broker: Broker, payload: Mapping[str, Any], *, typ: str) -> str:
-    """A compact JWS (RFC 7515) over the payload and `iss` and `iat` (seconds); its header names `typ` and the key.
+def signed(broker: Broker, payload: Mapping[str, Any], *, typ: str, at: datetime | None = None) -> str:
+    """A compact JWS (RFC 7515) over the payload and `iss` and `iat` (seconds, `at` or now); its header names `typ` and
+    the key.
 
     Not inside a transaction of the caller's. Raises `Unavailable`.
     """
-    claims = {**payload, "iss": broker.settings.public_url, "iat": int(broker.clock().timestamp())}
+    issued = at or broker.clock()
+    claims = {**payload, "iss": broker.settings.public_url, "iat": int(issued.timestamp())}
     kid, private = _signing_key(broker)
     header = {"alg": ALGORITHM, "typ": typ, "kid": kid}
     text = json.dumps(claims, ensure_ascii=False, separators=(",", ":"))
@@ -74,6 +78,7 @@ def verified(statement: str, jwks: Mapping[str, Any], *, typ: str | None = None)
 def public_keys(broker: Broker) -> dict[str, Any]:
     """The JWK Set (RFC 7517) by which everything that was ever signed here verifies, the newest key first; none is
     private. Raises `Unavailable`."""
+    _signing_key(broker)
     with broker.database.read() as session:
         rows = session.scalars(select(SigningKey).order_by(SigningKey.generation.desc())).all()
     return {"keys": [row.public for row in rows]}
@@ -91,7 +96,7 @@ def rotate(broker: Broker) -> str:
         return session.get_one(SigningKey, newest + 1).kid
 
 
-def _signing_key(broker: Broker) -> tuple[str, ECKey]:
+def _signing_key(broker: Broker) -> tuple[str, OKPKey]:
     tries = TRIES
     while True:
         with broker.database.read() as session:
@@ -114,7 +119,7 @@ def _newest(session: Session) -> SigningKey | None:
 
 def _make(broker: Broker, session: Session, generation: int) -> None:
     """Make the key of a generation, unless another process makes it at the same time: the row decides."""
-    private = ECKey.generate_key("P-256", private=True)
+    private = OKPKey.generate_key("Ed25519", private=True)
     kid = private.thumbprint()
     public = {**private.as_dict(private=False), "kid": kid, "use": "sig", "alg": ALGORITHM}
     values = {"kid": kid, "public": public, "created_at": broker.clock()}
@@ -133,11 +138,11 @@ def _make(broker: Broker, session: Session, generation: int) -> None:
     audit.note(session, "signing_key.made", kid=kid, generation=generation)
 
 
-def _opened(broker: Broker, session: Session, row: SigningKey) -> ECKey:
+def _opened(broker: Broker, session: Session, row: SigningKey) -> OKPKey:
     plaintext = broker.vault.open(
         session, tenant=TENANT, connection=row.kid, column="private", version=row.generation, blob=row.private
     )
-    return ECKey.import_key(json.loads(plaintext))
+    return OKPKey.import_key(json.loads(plaintext))
 
 
 def _header(statement: str) -> dict[str, Any]:
@@ -150,12 +155,12 @@ def _header(statement: str) -> dict[str, Any]:
     return dict(header)
 
 
-def _key_of(jwks: Mapping[str, Any], kid: object) -> ECKey:
+def _key_of(jwks: Mapping[str, Any], kid: object) -> OKPKey:
     try:
         keys = KeySet.import_key_set(cast(KeySetSerialization, dict(jwks))).keys
     except (JoseError, ValueError, TypeError, KeyError, AttributeError):
         raise NotGenuine("The key set cannot be read: it must be a JWK Set.") from None
-    found = [key for key in keys if key.kid == kid and isinstance(key, ECKey)]
+    found = [key for key in keys if key.kid == kid and isinstance(key, OKPKey)]
     if not found:
         raise NotGenuine("It is signed by a key that is not in the key set.")
     return found[0]

@@ -24,6 +24,8 @@ class Revocation(Base):
     """True until all that matched is ended, then NULL: one open receipt for the same criteria."""
     asked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When it was last asked for, while it was open."""
+    changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When an item was last made, tried or settled."""
     completed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When nothing was pending any more: then it is announced, once."""
     client_id: Mapped[str | None] = mapped_column(SHORT)

@@ -183,7 +183,7 @@ def upgrade() -> None:
         sa.Column("subject_hash", sa.String(length=64), nullable=False),
         sa.Column("open", sa.Boolean(), nullable=True),
         sa.Column("client_id", sa.String(length=128), nullable=False),
-        sa.Column("revocation_id", sa.String(length=128), nullable=True),
+        sa.Column("revocation_id", sa.String(length=128), nullable=False),
         sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("completed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("erased", sa.JSON(none_as_null=True), nullable=True),

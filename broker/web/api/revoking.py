@@ -6,7 +6,7 @@ from typing import Any
 from flask import Blueprint
 
 from broker.clients import Caller
-from broker.connections import revoke
+from broker.connections import receipts, revoke
 from broker.web import answers, bodies
 from broker.web.callers import the_broker
 from broker.web.routes import route
@@ -56,16 +56,16 @@ def withdraw_grant(client: Caller, connection_id: str, connector: str, asked: bo
 def list_revocations(client: Caller, asked: bodies.RevocationsQuery) -> Any:  # noqa: ANN401
     """The receipts of the client's tenants."""
     given = asked.model_dump() | {"limit": bodies.bounded(asked.limit, 200)}
-    return asdict(revoke.receipts(the_broker(), client, **given))
+    return asdict(receipts.receipts(the_broker(), client, **given))
 
 
 @route(revoking, "GET", "/v1/revocations/<revocation_id>", scope="revoke", answers={200: answers.Receipt})
 def show_revocation(client: Caller, revocation_id: str) -> Any:  # noqa: ANN401
     """One receipt: what was ended, and how that went at the provider."""
-    return revoke.receipt(the_broker(), client, revocation_id)
+    return receipts.receipt(the_broker(), client, revocation_id)
 
 
-def _receipt(ended: revoke.Ended) -> tuple[Any, int]:
+def _receipt(ended: receipts.Ended) -> tuple[Any, int]:
     """202 where the provider has yet to answer; here the revocation is in force. A repeated one is always 200."""
     in_progress = ended.anew and ended.receipt["state"] == "in_progress"
     return {"revocation": ended.receipt}, 202 if in_progress else 200
