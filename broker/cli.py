@@ -13,6 +13,7 @@ from broker.commands.catalog import catalog
 from broker.commands.clients import clients
 from broker.commands.connectors import connectors
 from broker.commands.events import events
+from broker.commands.google_events import google_events
 from broker.commands.keys import keys
 from broker.commands.looking import doctor, explain
 from broker.commands.providers import providers
@@ -130,6 +131,7 @@ cli.add_command(clients)
 cli.add_command(providers)
 cli.add_command(connectors)
 cli.add_command(catalog)
+cli.add_command(google_events)
 cli.add_command(events)
 
 

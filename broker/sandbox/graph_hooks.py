@@ -50,6 +50,16 @@ def post_json(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
     return _send("POST", url, body, {"Content-Type": "application/json", **headers})
 
 
+def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    """`{"status", "body"}`. Raises `BadHook`."""
+    return _send("POST", url, body, headers)
+
+
+def loopback(url: str) -> None:
+    """Raises `BadHook` for an address that nothing may be sent to."""
+    _address(url)
+
+
 def verify(url: str, token: str, challenge: str) -> Answer:
     """The GET by which Meta asks whether a webhook is the app's (§5). Raises `BadHook`."""
     query = urlencode({"hub.mode": "subscribe", "hub.challenge": challenge, "hub.verify_token": token})

@@ -24,6 +24,7 @@ from broker.sandbox.google import (
     identity,
     people,
     people_others,
+    security_events,
     seed,
     sheets,
     steering,
@@ -49,6 +50,7 @@ ORIGINS = (
     "https://mybusinessaccountmanagement.googleapis.com",
     "https://mybusinessbusinessinformation.googleapis.com",
     "https://businessprofileperformance.googleapis.com",
+    "https://risc.googleapis.com",
 )
 
 BLUEPRINTS = (
@@ -64,9 +66,11 @@ BLUEPRINTS = (
     sheets.API,
     analytics.API,
     business.API,
+    security_events.API,
     CONTROL,
     steering.CONTROL,
     steering_data.CONTROL,
+    security_events.CONTROL,
 )
 
 
@@ -91,6 +95,7 @@ def create_google(
         clients=lambda: Clients(clients, redirect_uris, projects),
         clock=clock,
         quirks=quirks or {},
+        streams=security_events.Streams,
     )
     installed(app, fake)
     for blueprint in BLUEPRINTS:

@@ -27,11 +27,12 @@ class Google(Fake):
         clients: Callable[[], Clients],
         clock: Callable[[], float],
         quirks: Mapping[str, Any],
+        streams: Callable[[], Any],
     ) -> None:
-        """`clients`: makes those of the start. Raises `BadQuirk`."""
+        """`clients`: makes those of the start; `streams`: an empty `security_events.Streams`. Raises `BadQuirk`."""
         super().__init__(clock=clock, known=KNOWN, quirks=quirks)
         self.keys = Keys()
-        self._clients, self._accounts = clients, tuple(accounts)
+        self._clients, self._accounts, self._streams = clients, tuple(accounts), streams
         self.start()
 
     def start(self) -> None:
@@ -42,6 +43,7 @@ class Google(Fake):
             self.add(account.copy())
         self.grants = Grants(self.clock, self.quirks, lambda client: self.clients.project_of(client))
         self.listings = Listings(self.clock, SYNC_TOKEN_LIFETIME)
+        self.streams: Any = self._streams()
         self.analytics_tokens: Counter[str] = Counter()
         """Spent by the reports of each property."""
 
