@@ -108,7 +108,7 @@ def failed(broker: Broker, session: Session, key: str, error: BrokerError, *, ga
         if gave_up and item.ended == "grant":
             item.provider_outcome = "gave_up"
     if gave_up:
-        _end_connections(broker, session, _waiting(session, app_id, index), "gave_up")
+        shred_connections(broker, session, _waiting(session, app_id, index), "gave_up")
     changed(session, [item.revocation_id for item in items], broker.clock())
 
 
@@ -127,15 +127,15 @@ def _owed(broker: Broker, provider: Provider, app_id: str, index: bytes) -> _Owe
             for item in connections:
                 set_aside(broker, session, item)
         if in_use:
-            _end_connections(broker, session, connections, "shared")
+            shred_connections(broker, session, connections, "shared")
             if not ends_alone:
-                _end_orphans(broker, session, orphans)
+                end_orphans(broker, session, orphans)
             if not provider.takes_back_permissions:
                 return None
             row.told_at, row.telling_until = now, now + longest(broker)
             return _Fewer(_account_id(broker, session, in_use[0]), _needed(broker, session, app_id, index, in_use), now)
         if until:
-            _end_connections(broker, session, connections, "shared")
+            shred_connections(broker, session, connections, "shared")
             return until if orphans or ends_alone or provider.takes_back_permissions else None
         if not connections and not orphans:
             _settle_unneeded(broker, session, app_id, index)
@@ -176,8 +176,8 @@ def _settle(broker: Broker, app_id: str, index: bytes, owed: _Owed, outcome: Out
     with broker.database.write() as session:
         _telling_is_over(session, app_id, index, owed)
         waiting = [row for row in _waiting(session, app_id, index) if row.id in owed.connections]
-        _end_connections(broker, session, waiting, outcome)
-        _end_orphans(broker, session, session.scalars(select(Orphan).where(Orphan.id.in_(owed.orphans))).all())
+        shred_connections(broker, session, waiting, outcome)
+        end_orphans(broker, session, session.scalars(select(Orphan).where(Orphan.id.in_(owed.orphans))).all())
 
 
 def _settle_grants(broker: Broker, app_id: str, index: bytes, fewer: _Fewer) -> None:
@@ -224,7 +224,7 @@ def _place(broker: Broker, provider: Provider, line: Line, orphan_id: str) -> No
     with broker.database.write() as session:
         row = session.get(Orphan, orphan_id)
         if row and owner is None:
-            _end_orphans(broker, session, [row])
+            end_orphans(broker, session, [row])
         elif row and owner:
             row.account_index = index = account_index(broker, session, line.app, owner)
             owe_telling(session, row.app_id, index.hex(), now=broker.clock())
@@ -272,7 +272,7 @@ def _tokens(broker: Broker, session: Session, row: Connection) -> list[Secret]:
     return [token for token in found if token]
 
 
-def _end_connections(
+def shred_connections(
     broker: Broker, session: Session, rows: Sequence[Connection], outcome: Outcome | Literal["shared", "gave_up"]
 ) -> None:
     """Shred each, and write on every receipt that waits for it how it ended."""
@@ -292,7 +292,7 @@ def _end_connections(
     changed(session, [item.revocation_id for item in items], broker.clock())
 
 
-def _end_orphans(broker: Broker, session: Session, rows: Sequence[Orphan]) -> None:
+def end_orphans(broker: Broker, session: Session, rows: Sequence[Orphan]) -> None:
     for row in rows:
         audit.note(session, "orphan.ended", tenant=row.tenant, orphan=row.id, provider=row.app_id)
         broker.vault.shred(session, tenant=row.tenant, connection=f"orphan:{row.id}")
