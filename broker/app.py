@@ -19,6 +19,7 @@ from broker.db import Database
 from broker.errors import ConfigurationError
 from broker.identity import Identity
 from broker.installed import load_connectors, unlisted
+from broker.privacy import erase
 from broker.providers.base import Provider
 from broker.providers.openid import OpenIDProvider
 from broker.runtime import Broker, Clock, utc_now
@@ -65,6 +66,7 @@ def assemble(environ: Mapping[str, str], *, clock: Clock = utc_now) -> Broker:
         ledger.recorder(vault, clock),
         events.writer(clock),
         forget_ended,
+        erase.awakener(clock),
     ]
     upstream = Upstream(origins=_origins(settings), production=settings.production, deadline=settings.provider_deadline)
     return Broker(

@@ -60,8 +60,8 @@ class Erasure(Base):
     """True until all is gone, then NULL: one at a time for each subject."""
     client_id: Mapped[str] = mapped_column(SHORT)
     """Who asked for it: a client, `subject` or `operator`."""
-    revocation_id: Mapped[str | None] = mapped_column(SHORT)
-    """The receipt of what it ended; NULL until that is done."""
+    revocation_id: Mapped[str] = mapped_column(SHORT)
+    """The receipt of what it ended."""
     requested_at: Mapped[datetime] = mapped_column(UtcDateTime)
     completed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     erased: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))

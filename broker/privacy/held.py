@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
+from broker import ledger
 from broker.connections.assets import opened
 from broker.connections.read import open_account, rfc3339
 from broker.connections.sessions import open_people
@@ -19,6 +20,9 @@ from broker.models import (
     AuditEntry,
     Connection,
     ConnectSession,
+    Consent,
+    Erasure,
+    EventDelivery,
     Grant,
     PortalSession,
     Revocation,
@@ -34,7 +38,7 @@ def export(broker: Broker, tenant: str, subject: str) -> Facts:
     """What is held about one subject of one tenant; empty lists where that is nothing. Raises `Unavailable`.
 
     `connections`, `grants`, `receipts` (of revocations), `accesses` (hour by hour), `consents`, `sessions` (attempts to
-    connect), `portal_sessions`, `audit`.
+    connect), `portal_sessions`, `events` (told to the sales app), `erasures` (under way), `audit`.
     """
     with broker.database.read() as session:
         mine = (Connection.tenant == tenant, Connection.subject == subject)
@@ -48,8 +52,11 @@ def export(broker: Broker, tenant: str, subject: str) -> Facts:
             "grants": [fact for row in connections for fact in _grants(broker, session, row)],
             "receipts": _receipts(session, tenant, subject, ids),
             "accesses": _accesses(session, ids),
+            "consents": _consents(session, _of(session, Consent, tenant, subject)),
             "sessions": [_session(broker, session, row) for row in _of(session, ConnectSession, tenant, subject)],
             "portal_sessions": [_portal(row) for row in _of(session, PortalSession, tenant, subject)],
+            "events": _events(session, tenant, subject),
+            "erasures": [_erasure(row) for row in _of(session, Erasure, tenant, subject)],
             "audit": [_entry(row) for row in _of(session, AuditEntry, tenant, subject)],
         }
 
@@ -214,6 +221,23 @@ def _portal(row: PortalSession) -> Facts:
         "opened_at": rfc3339(row.opened_at),
         "expires_at": rfc3339(row.expires_at),
     }
+
+
+def _consents(session: Session, rows: Sequence[Consent]) -> list[Facts]:
+    words = ledger.wordings(session, rows)
+    return [ledger.shown(row, words.get(row.id)) for row in rows]
+
+
+def _events(session: Session, tenant: str, subject: str) -> list[Facts]:
+    query = select(EventDelivery).where(EventDelivery.tenant == tenant, EventDelivery.subject == subject)
+    return [
+        {"id": row.event_id, "endpoint": row.endpoint_id, "state": row.state, **json.loads(row.body)}
+        for row in session.scalars(query.order_by(EventDelivery.seq))
+    ]
+
+
+def _erasure(row: Erasure) -> Facts:
+    return {"id": row.id, "revocation": row.revocation_id, "requested_at": rfc3339(row.requested_at)}
 
 
 def _entry(row: AuditEntry) -> Facts:
