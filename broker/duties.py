@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from broker import events, idempotency
 from broker.apps import AppRemoved
-from broker.connections import found, from_google, tell, tend
+from broker.connections import found, from_google, mass, tell, tend
 from broker.connections.confirm import lost
 from broker.connections.owe import TELL_PROVIDER, TEND
 from broker.connections.sessions import end_session
@@ -74,6 +74,7 @@ class Act(Protocol):
 ACTS: Mapping[str, Act] = {
     TELL_PROVIDER: tell.tell,
     TEND: tend.tend,
+    mass.END_MATCHING: mass.go_on,
     events.DELIVER: deliver.deliver,
     erase.ERASE: erase.carry_on,
 }
@@ -81,10 +82,13 @@ ACTS: Mapping[str, Act] = {
 
 def work(broker: Broker, *, once: bool = False, stop: Callable[[], bool] = lambda: False) -> None:
     """Do duties until `stop`; `once` drains what is due and returns. Raises `Unavailable` with `once` alone."""
-    swept = float("-inf")
+    swept, enrolled = float("-inf"), False
     while not stop():
         busy = False
         try:
+            if not enrolled:
+                tend.enrol(broker)
+                enrolled = True
             if time.monotonic() - swept > SWEEP:
                 sweep(broker)
                 swept = time.monotonic()

@@ -25,6 +25,7 @@ NAMES = (
     "refresh.answered",
     "refresh.stored",
     "revoke.committed",
+    "mass.batch",
     "restore.replayed",
     "shredlog.owed",
     "shredlog.written",

@@ -88,6 +88,14 @@ class ReplayBody(Body):
     since: Annotated[AwareDatetime, Field(strict=False)] | None = None
 
 
+class RevocationBody(Body):
+    tenant: Name
+    subject: Name | None = None
+    provider: Word | None = None
+    connector: Word | None = None
+    reason: Text | None = None
+
+
 class Query(BaseModel):
     """Query parameters, each at most once."""
 

@@ -5,6 +5,7 @@ Parameters come in the form body alone; every failed client authentication answe
 
 import json
 import logging
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -21,13 +22,13 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, KeySetSerialization
 
-from broker import clients
+from broker import audit, clients, signing
 from broker.clients import Caller
 from broker.connections import revoke, use
 from broker.errors import NotFound
-from broker.models import Client
+from broker.models import AccessToken, Client, Connection
 from broker.runtime import Broker
-from broker.secret import fresh_token
+from broker.secret import digest, fresh_token
 from broker.web.callers import the_broker
 
 logging.getLogger("authlib").setLevel(logging.INFO)  # at DEBUG it logs the token that it issues
@@ -38,6 +39,10 @@ METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
 ENDPOINTS = ("token", "revocation", "introspection")
 ALGORITHMS = ["RS256", "PS256", "ES256", "EdDSA"]
 LONGEST_ASSERTION = timedelta(minutes=10)
+TOKEN = re.compile(r"[A-Za-z0-9_-]{1,256}")
+"""What can be a connection's id or an access token of ours."""
+ALIKE = 0.15
+"""Seconds that a revocation may take beside its wait, for all to be answered after the same time."""
 LONGEST = 4096
 
 
@@ -225,6 +230,7 @@ def metadata() -> Response:
             "token_endpoint": f"{issuer}/oauth/token",
             "revocation_endpoint": f"{issuer}/oauth/revoke",
             "introspection_endpoint": f"{issuer}/oauth/introspect",
+            "jwks_uri": f"{issuer}/oauth/jwks",
             "grant_types_supported": ["client_credentials"],
             "response_types_supported": [],
             "token_endpoint_auth_methods_supported": METHODS,
@@ -236,6 +242,12 @@ def metadata() -> Response:
             "scopes_supported": list(clients.SCOPES),
         }
     )
+
+
+@oauth.get("/oauth/jwks")
+def signing_keys() -> Response:
+    """The public keys by which receipts verify (RFC 7517), the newest first."""
+    return jsonify(signing.public_keys(the_broker()))
 
 
 def _server() -> _Server:
@@ -257,20 +269,41 @@ def _refusal(error: OAuth2Error) -> Response:
 
 
 def _revoke(client: _Authenticating, token: str) -> None:
-    """A connection id, or one of the client's own access tokens; anything else is unknown, which is a success."""
-    broker, row = client.broker, client.client
-    if row is None or len(token) > LONGEST or not token.isascii():
-        time.sleep(use.WAIT)
-    elif token.startswith("con_") and "revoke" in row.scopes:
-        _revoke_connection(broker, row, token)
-    else:
-        clients.revoke_token(broker.database, broker.clock(), row.id, token)
-        time.sleep(use.WAIT)
+    """A connection id, or one of the client's own access tokens; anything else is unknown, which is a success.
+
+    All take the same time, whatever there was to do: nobody can tell by it what there is.
+    """
+    broker, row, began = client.broker, client.client, time.monotonic()
+    if row is not None and TOKEN.fullmatch(token):
+        is_connection = token.startswith("con_") and "revoke" in row.scopes
+        ended = (_revoke_connection if is_connection else _revoke_token)(broker, row, token)
+        if not ended and (kind := _of_another(broker, row, token)):
+            with broker.database.write() as session:
+                audit.note(session, "revoke_foreign", actor=row.id, kind=kind)
+    time.sleep(max(0.0, began + use.WAIT + ALIKE - time.monotonic()))
 
 
-def _revoke_connection(broker: Broker, row: Client, connection_id: str) -> None:
+def _revoke_token(broker: Broker, row: Client, token: str) -> bool:
+    if not clients.revoke_token(broker.database, broker.clock(), row.id, token):
+        return False
+    time.sleep(use.WAIT)
+    return True
+
+
+def _revoke_connection(broker: Broker, row: Client, connection_id: str) -> bool:
     caller = Caller(row.id, frozenset(row.scopes), frozenset(row.tenants), frozenset(), frozenset())
     try:
         revoke.end_connection(broker, caller, connection_id)
     except NotFound:
-        time.sleep(use.WAIT)
+        return False
+    return True
+
+
+def _of_another(broker: Broker, row: Client, token: str) -> str | None:
+    """What the token is of, where it is somebody's and this client may not end it: a security event (STD-27). None for
+    one that is unknown, or the client's own and ended before."""
+    with broker.database.read() as session:
+        if session.get(Connection, token):
+            return "connection"
+        found = session.get(AccessToken, digest(token))
+    return "access_token" if found and found.client_id != row.id else None

@@ -169,6 +169,7 @@ def _by_hand() -> dict[str, Any]:
         "/oauth/revoke": {"post": _form("revoke_token", "End a connection or a token (RFC 7009)", ("token",), {})},
         "/oauth/introspect": {"post": _form("introspect_token", "What a token is worth (RFC 7662)", ("token",), facts)},
         "/.well-known/oauth-authorization-server": {"get": _fact("oauth_metadata", "RFC 8414 metadata", facts)},
+        "/oauth/jwks": {"get": _fact("signing_keys", "The keys by which receipts verify (RFC 7517)", facts)},
         "/openapi.json": {"get": _fact("openapi", "This document", facts)},
         "/docs": {"get": {"operationId": "docs", "summary": "This document for people", "responses": {"200": seen}}},
         "/metrics": {"get": _metrics()},

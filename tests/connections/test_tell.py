@@ -44,9 +44,9 @@ def told(house: House) -> list[dict[str, Any]]:
 
 
 def keys(house: House) -> set[str]:
-    """What still has a key of its own: the ids of connections, `orphan:…`."""
+    """What still has a key of its own, in any tenant: the ids of connections, `orphan:…`."""
     with house.broker.database.read() as session:
-        found = set(session.scalars(select(ConnectionKey.connection)))
+        found = set(session.scalars(select(ConnectionKey.connection).where(ConnectionKey.tenant.not_like("*%"))))
     return {name for name in found if not name.startswith("session:")}
 
 

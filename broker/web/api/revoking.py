@@ -6,7 +6,8 @@ from typing import Any
 from flask import Blueprint
 
 from broker.clients import Caller
-from broker.connections import receipts, revoke
+from broker.connections import mass, receipts, revoke
+from broker.connections.matching import Wanted, would_end_all
 from broker.web import answers, bodies
 from broker.web.callers import the_broker
 from broker.web.routes import route
@@ -43,6 +44,23 @@ def withdraw_grant(client: Caller, connection_id: str, connector: str, asked: bo
     if asked.dry_run == "true":
         return revoke.would_end(broker, client, connection_id, connector)
     return _receipt(revoke.end_grant(broker, client, connection_id, connector))
+
+
+@route(
+    revoking,
+    "POST",
+    "/v1/revocations",
+    scope="revoke",
+    body=bodies.RevocationBody,
+    query=bodies.RevokeQuery,
+    answers={200: answers.Revoked | answers.WouldEnd, 202: answers.Revoked},
+)
+def revoke_all(client: Caller, given: bodies.RevocationBody, asked: bodies.RevokeQuery) -> Any:  # noqa: ANN401
+    """End all that match, under one receipt; repeated, it goes on where it was interrupted."""
+    wanted = Wanted(given.tenant, given.subject, given.provider, given.connector)
+    if asked.dry_run == "true":
+        return would_end_all(the_broker(), client, wanted)
+    return _receipt(mass.end_all(the_broker(), client, wanted, given.reason))
 
 
 @route(
