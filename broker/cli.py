@@ -17,6 +17,7 @@ from broker.commands.google_events import google_events
 from broker.commands.keys import keys
 from broker.commands.looking import doctor, explain
 from broker.commands.providers import providers
+from broker.commands.restore import restore
 from broker.commands.sandbox import sandbox
 from broker.errors import BrokerError, ConfigurationError
 
@@ -75,6 +76,7 @@ def db_move_keys() -> None:
     broker = assemble(environment())
     upgrade(broker.database)
     moved = move_keys(broker.database)
+    broker.shred_log.keys_moved()
     click.echo(f"Rows moved: {moved}. Backups of the database that are older than this still hold the keys.")
 
 
@@ -126,6 +128,7 @@ cli.add_command(audit)
 cli.add_command(keys)
 cli.add_command(doctor)
 cli.add_command(explain)
+cli.add_command(restore)
 cli.add_command(sandbox)
 cli.add_command(clients)
 cli.add_command(providers)

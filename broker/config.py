@@ -28,6 +28,11 @@ class Option:
     secret: bool = False
 
 
+DAILY_LOOK = Option("DAILY_LOOK", "on", "on|off")
+"""Of a provider that can only be asked by a refresh: whether a connection that nobody read for a day is, so that a
+removal there is found."""
+
+
 @dataclass(frozen=True)
 class ProviderApp:
     """Our registration at a provider."""
@@ -78,6 +83,8 @@ class Settings:
         reading = _Reading(environ)
         production = reading.choice("BROKER_ENV", ("production", "development"), "production") == "production"
         database_url = reading.database("BROKER_DATABASE_URL")
+        options = reading.options(declared)
+        apps = reading.apps(options, production)
         settings = cls(
             production=production,
             database_url=database_url,
@@ -85,8 +92,8 @@ class Settings:
             shred_log=reading.shred_log("BROKER_SHRED_LOG", database_url),
             keys=reading.required("BROKER_KEYS", "make one with: broker keys generate file:/path/to/keys"),
             public_url=reading.public_url(production),
-            options=(options := reading.options(declared)),
-            apps=reading.apps(options, production),
+            options={**options, **{app.id: app.options for app in apps.values() if app.issuer}},
+            apps=apps,
             origins=reading.origins(production),
             request_deadline=reading.seconds("BROKER_REQUEST_DEADLINE", 30.0),
             provider_deadline=reading.seconds("BROKER_PROVIDER_DEADLINE", 10.0),
@@ -101,7 +108,7 @@ class Settings:
 
 
 def _beside(database_url: str) -> str:
-    """Where the shred log is unless it is named: beside SQLite's file, or in the instance folder by the database's name.
+    """Where the shred log is unless it is named: beside SQLite's file, else in the instance folder under its name.
 
     Each database has its own. To survive what destroys the database it must be named, and stand elsewhere.
     """
@@ -281,7 +288,8 @@ class _Reading:
         parts = urlsplit(issuer)
         if not parts.netloc or parts.query or parts.fragment or not _secure(issuer, production):
             self.problem(f"{prefix}_ISSUER must be an https URL (in development also http to loopback)")
-        return ProviderApp(name.lower(), name.lower(), client_id, Secret(client_secret), issuer=issuer)
+        own = {DAILY_LOOK.name: self._option(prefix, DAILY_LOOK)}
+        return ProviderApp(name.lower(), name.lower(), client_id, Secret(client_secret), issuer=issuer, options=own)
 
 
 def _secure(url: str, production: bool) -> bool:

@@ -119,6 +119,7 @@ def end_account(broker: Broker, app: ProviderApp, account_id: str, issued_at: da
         connections = session.scalars(query).all()
     for connection_id in connections:
         ended_by_provider(broker, connection_id, reason=reason, before=issued_at + SECOND)
+    broker.shred_log.flush()
     return index
 
 

@@ -47,6 +47,7 @@ def ended_by_provider(broker: Broker, connection_id: str, *, reason: str, before
         if row.live and (before is None or row.activated_at < before):
             items = end_connections(broker, session, PROVIDER, [row], live_grants(session, [row]), reason=reason)
             _receipt(broker, session, PROVIDER, row, reason, items)
+    broker.shred_log.flush()
 
 
 def would_end(broker: Broker, caller: Caller, connection_id: str, connector: str | None = None) -> dict[str, Any]:
@@ -64,6 +65,7 @@ def _carried_out(broker: Broker, end: Callable[[Session], tuple[str, bool]]) -> 
     """Commit, wait until nobody relies on the old state, answer. A repeated one waits too: the first may be waiting."""
     with broker.database.write() as session:
         revocation_id, anew = end(session)
+    broker.shred_log.flush()  # a repeated one, too, is answered only when the log knows
     failpoint("revoke.committed")
     time.sleep(use.WAIT)
     with broker.database.read() as session:

@@ -73,16 +73,22 @@ def erase(broker: Broker, caller: Caller, tenant: str, subject: str) -> Erased:
     """End everything, and erase at once what no provider must be told of; the rest is owed. A repeated one answers as
     the first. Raises `NotFound` for a foreign tenant, `Unavailable`."""
     caller.require_tenant(tenant)
-    with broker.database.write() as session:
-        _end_attempts(broker, session, tenant, subject)
-    erasure_id, anew = _asked(broker, caller.client_id, tenant, subject)
+    erasure_id, anew = ask(broker, caller.client_id, tenant, subject)
     failpoint("erase.asked")
+    broker.shred_log.flush()  # a repeated one, too, is answered only when the log knows
     time.sleep(use.WAIT)
     finish(broker, erasure_id)
     with broker.database.read() as session:
         row = session.get_one(Erasure, erasure_id)
         receipt = receipts.shown(broker, session, session.get_one(Revocation, row.revocation_id))
     return Erased(receipt, shown(broker, row), anew)
+
+
+def ask(broker: Broker, client_id: str, tenant: str, subject: str) -> tuple[str, bool]:
+    """End everything, and owe the rest. The erasure's id; False for a repeated one. Raises `Unavailable`."""
+    with broker.database.write() as session:
+        _end_attempts(broker, session, tenant, subject)
+    return _asked(broker, client_id, tenant, subject)
 
 
 def carry_on(broker: Broker, key: str, *, begin_by: float) -> datetime | None:  # noqa: ARG001 - a duty's signature

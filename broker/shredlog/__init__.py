@@ -2,6 +2,6 @@
 
 from broker.shredlog.fault import LogFault, PutBack
 from broker.shredlog.line import START, Line, Mark
-from broker.shredlog.log import KEYS, LOG, REPLAYING, ShredLog, marked, set_mark
+from broker.shredlog.log import KEYS, LOG, ShredLog, marked, set_mark
 
-__all__ = ["KEYS", "LOG", "REPLAYING", "START", "Line", "LogFault", "Mark", "PutBack", "ShredLog", "marked", "set_mark"]
+__all__ = ["KEYS", "LOG", "START", "Line", "LogFault", "Mark", "PutBack", "ShredLog", "marked", "set_mark"]

@@ -10,7 +10,8 @@ told to repeat.
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
 
@@ -34,8 +35,6 @@ log = logging.getLogger("broker.shredlog")
 
 LOG, KEYS = "log", "keys"
 """Names of marks: how far the database knows the log, and up to where a key store of its own has lost its keys."""
-REPLAYING = "replaying"
-"""In a session's info: what it ends stands in the log already."""
 BATCH = 500
 ENDS: Mapping[str, tuple[str, ...]] = {
     "grant.withdrawn": ("connector",),
@@ -43,8 +42,8 @@ ENDS: Mapping[str, tuple[str, ...]] = {
     "connection.revoked": (),
     "connection.shredded": ("provider_outcome",),
     "orphan.ended": ("orphan",),
+    "subject.erasure_asked": (),
     "subject.erased": (),
-    "tenant.erased": (),
     "provider_app.removed": ("app",),
     "client.disabled": ("client",),
 }
@@ -58,12 +57,13 @@ class ShredLog:
     def __init__(self, place: str, database: Database, vault: Vault, clock: Callable[[], datetime]) -> None:
         self.store: Store = TableLog(place) if "://" in place or place.startswith("sqlite:") else FileLog(place)
         self._database, self._vault, self._clock = database, vault, clock
+        self._replays = False
 
     def put(self, session: Session) -> None:
         """Called before each commit, behind the audit: owe a line for each thing that this transaction ends."""
         audited: list[Noted] = session.info.get("audited", [])
         ended = [entry for entry in audited if entry.action in ENDS and _replayed(entry)]
-        if not ended or session.info.get(REPLAYING):
+        if not ended or self._replays:
             return
         whole = {entry.connection for entry in ended if entry.action == "connection.revoked"}
         for entry in ended:
@@ -90,6 +90,15 @@ class ShredLog:
         if self._database.keystore is not self._database:
             self._check_keys(mark)
 
+    @contextmanager
+    def replaying(self) -> Iterator[None]:
+        """Until the end of the block nothing is owed to the log: what ends stands in it already."""
+        self._replays = True
+        try:
+            yield
+        finally:
+            self._replays = False
+
     def check_writable(self) -> None:
         """Raises `LogFault`, `Unavailable`."""
         self.store.check_writable()
@@ -110,6 +119,7 @@ class ShredLog:
             return marked(session, name)
 
     def owed_ids(self) -> set[str]:
+        """Of lines that the database still owes: it has done what they say."""
         with self._database.read() as session:
             return set(session.scalars(select(OwedLine.id)))
 
@@ -208,7 +218,7 @@ class ShredLog:
     def _said(self, session: Session, entry: Noted) -> Said:
         """What replaying it takes, and no more."""
         said = {name: entry.detail.get(name) for name in ENDS[entry.action]}
-        if entry.action == "subject.erased" and entry.subject:
+        if entry.action.startswith("subject.") and entry.subject:
             said["subject"] = subject_hash(session, self._vault, entry.tenant, entry.subject)
         named = {"tenant": entry.tenant, "connection": entry.connection, **said}
         at = self._clock().isoformat(timespec="milliseconds")
