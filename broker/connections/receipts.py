@@ -179,6 +179,7 @@ def shown(broker: Broker, session: Session, row: Revocation) -> dict[str, Any]:
     receipt was last changed, so that the same receipt is signed alike each time."""
     plain = _rendered(broker, session, row, _items(session, row, None))
     at = row.changed_at or row.requested_at
+    session.commit()  # signing needs a database connection: who held one meanwhile could wait for others who do
     return {**plain, "jws": signing.signed(broker, plain, typ=TYPE, at=at)}
 
 
