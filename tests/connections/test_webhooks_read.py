@@ -88,7 +88,7 @@ def test_no_other_signature_counts(forged: Any) -> None:
     "raw", [b"", b"null", b"[1]", b'{"object":"page"}', b'{"entry":[],"entry":[]}', b'{"entry":{}}', b"\xff", b"[" * 99]
 )
 def test_what_is_signed_and_no_delivery_is_refused_without_being_told(raw: bytes) -> None:
-    with pytest.raises(ValueError, match="^not a ") as refused:
+    with pytest.raises(ValueError, match=r"^not a ") as refused:
         read(raw)
     assert refused.value.__cause__ is None
     assert str(refused.value) in ("not a sound JSON text", "not a delivery")
