@@ -6,7 +6,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from broker.clients import Caller
-from broker.connections import receipts, revoke
+from broker.connections import mass, matching, receipts, revoke
 from broker.errors import NotFound
 from broker.models import Connection, Grant, PortalSession
 from broker.portal.history import SUBJECT, receipt
@@ -84,10 +84,8 @@ def signed_receipt(broker: Broker, row: PortalSession, revocation_id: str) -> st
 
 
 def _end_all(broker: Broker, caller: Caller, row: PortalSession) -> str | None:
-    with broker.database.read() as session:
-        ids = session.scalars(live(row).with_only_columns(Connection.id)).all()
-    receipts = [revoke.end_connection(broker, caller, one, reason=REASON).receipt["id"] for one in ids]
-    return receipts[-1] if receipts else None
+    ended = mass.end_all(broker, caller, matching.Wanted(row.tenant, row.subject), REASON)
+    return str(ended.receipt["id"]) if ended.receipt["connections"] else None
 
 
 def _caller(row: PortalSession) -> Caller:

@@ -100,7 +100,7 @@ def download(session_id: str) -> Response:
     held = sessions.exported(the_broker(), row, wanted)
     if wanted == "json":
         return _download(json.dumps(held, ensure_ascii=False, indent=2), "application/json", "my-data.json")
-    return _download(json.dumps(held), "text/html", "my-data.html")
+    return _download(render_template("export.html", locale="en", held=held), "text/html", "my-data.html")
 
 
 @portal.post("/<session_id>/language")
