@@ -1,7 +1,8 @@
 """Tend: a connection is looked after while nobody reads it. One duty each, which sets its own next time.
 
     due ─► renew, if the token renews itself and its window has come
-        ─► else ask the provider what still stands
+        ─► else ask the provider what still stands: where it cannot be asked, by a refresh that nobody else needed for
+           a day, for its refusal is all that is ever heard of a user who removed the app there
         ─► announce an end that is near; at the end, ask for a new connect
 
 Whatever fails is tried again the next day: the token lives for weeks, and a provider that is down is left alone
@@ -12,13 +13,16 @@ import hashlib
 import logging
 from datetime import datetime, timedelta
 
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
+from broker.config import DAILY_LOOK
 from broker.connections import refresh
 from broker.connections.fates import is_over, needs_reconnect
+from broker.connections.owe import TEND, owe_tending
 from broker.connections.read import noted, rfc3339
 from broker.errors import BrokerError
-from broker.models import Connection
+from broker.models import Connection, Duty
 from broker.runtime import Broker
 
 log = logging.getLogger("broker.connections")
@@ -29,6 +33,7 @@ ANNOUNCED = timedelta(days=7)
 SPREAD = timedelta(hours=4)
 """Connections made in the same minute are looked after within so long."""
 OPEN = ("active", "suspended")
+BATCH = 500
 
 
 def next_look(broker: Broker, row: Connection) -> datetime | None:
@@ -36,13 +41,16 @@ def next_look(broker: Broker, row: Connection) -> datetime | None:
     is to be announced; None: nothing is known to come."""
     now = broker.clock()
     if broker.providers[row.provider].renewed_by == "access_token":
-        daily = now + DAILY - SPREAD + SPREAD * spread(row.id)
+        daily = now + _interval(row)
         announcement = row.expires_at and row.expires_at - ANNOUNCED
         known = [time for time in (_renewal(broker, row), announcement, row.expires_at) if time and time > now]
         return min([daily, *known])
-    if row.expires_at is None or row.expiring_told == row.expires_at:
-        return None
-    return max(row.expires_at - ANNOUNCED, now)
+    times = []
+    if _is_looked_at(broker, row):
+        times.append(unused if (unused := _unused_from(row)) and unused > now else now + _interval(row))
+    if row.expires_at is not None and row.expiring_told != row.expires_at:
+        times.append(max(row.expires_at - ANNOUNCED, now))
+    return min(times, default=None)
 
 
 def tend(broker: Broker, key: str, *, begin_by: float) -> datetime | None:
@@ -67,6 +75,29 @@ def tend(broker: Broker, key: str, *, begin_by: float) -> datetime | None:
         return following and max(following, broker.clock() + timedelta(minutes=1))
 
 
+def enrol(broker: Broker) -> None:
+    """Whatever is to be looked at daily has its duty, also where it was connected before that was so; their first looks
+    come all over a day."""
+    names = [name for name, provider in broker.providers.items() if provider.renewed_by == "refresh_token"]
+    owed = exists().where(Duty.kind == TEND, Duty.key == Connection.id, Duty.open.is_(True))
+    query = select(Connection.id).where(
+        Connection.provider.in_([name for name in names if _looks_daily(broker, name)]),
+        Connection.live.is_(True),
+        Connection.state.in_(OPEN),
+        Connection.refresh_token.is_not(None),
+        Connection.provider_suspended_at.is_(None),
+        ~owed,
+    )
+    while True:
+        with broker.database.write() as session:
+            now = broker.clock()
+            found = session.scalars(query.limit(BATCH)).all()
+            for connection_id in found:
+                owe_tending(session, connection_id, due_at=now + DAILY * spread(connection_id), now=now)
+        if len(found) < BATCH:
+            return
+
+
 def spread(connection_id: str) -> float:
     """A connection's own place between 0 and 1, the same at each look."""
     return int.from_bytes(hashlib.sha256(connection_id.encode()).digest()[:4]) / 2**32
@@ -84,6 +115,34 @@ def _ask(broker: Broker, row: Connection, begin_by: float) -> None:
         refresh.renew(broker, row, begin_by=begin_by)
     elif broker.providers[row.provider].renewed_by == "access_token":
         refresh.look(broker, row, begin_by=begin_by)
+    elif _is_unused(broker, row):
+        refresh.renew(broker, row, begin_by=begin_by)
+
+
+def _is_looked_at(broker: Broker, row: Connection) -> bool:
+    """By a refresh: what has no refresh token lives on without; what the provider holds back is left alone."""
+    return row.refresh_token is not None and row.provider_suspended_at is None and _looks_daily(broker, row.provider)
+
+
+def _is_unused(broker: Broker, row: Connection) -> bool:
+    """Nobody renewed it for a day, and neither the settings nor a tenant's own app say that this is no matter."""
+    unused = _unused_from(row)
+    if not _is_looked_at(broker, row) or unused is None or unused > broker.clock():
+        return False
+    return broker.app(row.app_id).options.get(DAILY_LOOK.name, DAILY_LOOK.default) == "on"
+
+
+def _looks_daily(broker: Broker, provider: str) -> bool:
+    return broker.settings.options.get(provider, {}).get(DAILY_LOOK.name, DAILY_LOOK.default) == "on"
+
+
+def _interval(row: Connection) -> timedelta:
+    return DAILY - SPREAD + SPREAD * spread(row.id)
+
+
+def _unused_from(row: Connection) -> datetime | None:
+    """From then on its token counts as unused for a day, if nobody's read renews it before."""
+    return row.obtained_at and row.obtained_at + _interval(row)
 
 
 def _renewal(broker: Broker, row: Connection) -> datetime | None:

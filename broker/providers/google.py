@@ -8,6 +8,7 @@ not rotate; short scope names come back in full; errors of the APIs come in two 
 from collections.abc import Mapping
 from functools import cache
 
+from broker.config import DAILY_LOOK
 from broker.endpoints import Endpoints
 from broker.errors import OperationDenied
 from broker.operations import Catalog, Operation, archived, load
@@ -128,7 +129,7 @@ def _loaded(api: str, version: str, ids: str) -> Catalog:
 class Google(Provider):
     kind = name = "google"
     title = "Google"
-    options = BUDGETS
+    options = (*BUDGETS, DAILY_LOOK)
     needs_refresh_token = True
     accumulates_grants = True
     rotates_refresh_tokens = False

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from broker.config import origin
+from broker.config import DAILY_LOOK, origin
 from broker.endpoints import Endpoints
 from broker.errors import OperationDenied
 from broker.operations import Operation
@@ -63,6 +63,7 @@ class UserInfo(Resource):
 
 class OpenIDProvider(Provider):
     kind = "openid"
+    options = (DAILY_LOOK,)
     omitted_scope_is_requested = True
     auth_method = "client_secret_basic"
     resources = {"userinfo": UserInfo()}

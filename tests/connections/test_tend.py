@@ -289,22 +289,79 @@ def test_a_token_without_an_end_is_looked_at_and_never_exchanged(
 # --- Google --------------------------------------------------------------------------------------------------
 
 
-def test_googles_limited_access_is_announced_a_week_ahead_and_google_is_not_asked(lives: Lives) -> None:
+def test_googles_limited_access_is_announced_a_week_ahead(lives: Lives) -> None:
     life = lives("google", refresh_token_expires_in=30 * 86_400)
-    asked = life.days(22)
-    assert (life.said("connection.expiring"), asked) == ([], [[]] * 22)
+    life.days(22)
+    assert life.said("connection.expiring") == []
     life.days(2)
     assert life.said("connection.expiring") == ["connection.expiring"]
-    assert life.days(10) == [[]] * 10
-    assert life.said("connection.expiring") == ["connection.expiring"]
+    life.days(10)
+    assert life.said("connection.expiring", "connection.reconnect_required")[1:] == ["connection.reconnect_required"]
     assert life.hears() == "409 reconnect_required"
-    assert life.said()[-1] == "connection.reconnect_required"
 
 
-def test_a_google_connection_without_a_known_end_is_left_alone(lives: Lives) -> None:
+def test_google_is_asked_once_a_day_about_a_connection_that_nobody_reads(lives: Lives) -> None:
+    """However often a worker looks, and not where a read has just asked."""
     life = lives("google")
+    asked = life.days(4, a_day=12)
+    assert sum(len(day) for day in asked) in (3, 4, 5)
+    assert {path for day in asked for path in day} == {"/token"}
+    for _ in range(4):
+        life.passes(hours=12)
+        assert life.hears() == "200"
+        life.calls()
+        life.house.work()
+        assert life.calls() == [], "a read has just asked"
+    assert life.state == "active"
+
+
+def test_a_removal_at_google_that_nobody_announced_is_found_within_a_day(lives: Lives) -> None:
+    life = lives("google")
+    life.fake.control("revoke", {"account": "ani@example.com"})
+    life.calls()
+    assert life.days(3) == [["/token"], [], []], "one refusal says it all"
+    assert life.said()[-1] == "connection.reconnect_required"
     assert life.duty is None
-    assert life.days(3) == [[], [], []]
+
+
+def test_an_outage_of_google_condemns_nothing_and_is_met_once_a_day(lives: Lives) -> None:
+    life = lives("google")
+    with life.quirk(outage={"/token": 503}):
+        asked = life.days(3, a_day=12)
+    assert sum(len(day) for day in asked) in (2, 3, 4)
+    assert (life.state, life.said("connection.reconnect_required")) == ("active", [])
+
+
+def test_the_daily_look_is_switched_off_and_on(
+    build_meta: Callable[..., House], sqlite_url: str, google: Google
+) -> None:
+    """Switched on again, what was connected meanwhile is looked at too: all over a day."""
+    house = build_meta(sqlite_url, BROKER_GOOGLE_DAILY_LOOK="off")
+    life = Life(house, house.client(), google, "google").connect()
+    assert (life.duty, life.days(3)) == (None, [[], [], []])
+    on = build_meta(sqlite_url)
+    tend.enrol(on.broker)
+    duty = life.duty
+    assert duty
+    assert house.clock() < duty.due_at <= house.clock() + DAY
+
+
+def test_when_google_revokes_everything_at_once_each_connection_is_marked_once_by_one_call(
+    lives: Lives, google: Google
+) -> None:
+    """REL-35: no storm of retries."""
+    first = lives("google")
+    others = []
+    for subject in ("budi", "citra", "dewi"):
+        app = first.house.client()
+        app.subject = subject
+        others.append(Life(first.house, app, google, "google").connect())
+    google.control("kill", {"tokens": "all"})
+    first.calls()
+    assert [path for day in first.days(3, a_day=6) for path in day] == ["/token"] * 4
+    assert [life.said("connection.reconnect_required") for life in (first, *others)] == [
+        ["connection.reconnect_required"]
+    ] * 4
 
 
 # --- lifetimes and clocks ------------------------------------------------------------------------------------
