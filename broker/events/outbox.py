@@ -34,7 +34,7 @@ TYPES: Mapping[str, tuple[str, ...]] = {
     "grant.narrowed": ("connector",),
     "grant.withdrawn": ("connector",),
     "revocation.completed": ("revocation",),
-    ERASED: ("revocation",),
+    ERASED: ("erasure", "revocation"),
     "records.available": (),
 }
 """Each type, and what of the audit's detail goes out with it: ids and scopes, never a text that somebody wrote."""
