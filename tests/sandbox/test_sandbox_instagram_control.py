@@ -153,6 +153,18 @@ def test_a_webhook_is_signed_over_its_raw_body(instagram: App, receiver) -> None
     assert (event["entry"][0]["id"], event["entry"][0]["changes"]) == (ANI, [{"field": "comments", "value": value}])
 
 
+def test_a_message_is_told_in_a_list_of_its_own(instagram: App, receiver) -> None:
+    """§5."""
+    token = instagram.connect()
+    instagram.control("webhook", {"app": "IG-APP-1", "account": ANI, "url": receiver.url, "field": "messages"})
+    (entry,) = json.loads(receiver.last[3])["entry"]
+    (told,) = entry["messaging"]
+    talk = instagram.data("/me/conversations", token, limit=1, platform="instagram")[0]["id"]
+    newest = instagram.get(f"/{talk}", token, fields="messages.limit(1){message}").json()["messages"]["data"][0]
+    assert (told["message"], told["recipient"]) == ({"mid": newest["id"], "text": newest["message"]}, {"id": ANI})
+    assert "changes" not in entry
+
+
 def test_a_webhook_may_have_a_wrong_signature_or_none_and_any_body(instagram: App, receiver) -> None:
     instagram.connect()
     body = {"app": "IG-APP-1", "url": receiver.url, "body": "not json"}

@@ -26,6 +26,7 @@ from broker.sandbox import graph_hooks
 from broker.sandbox.control import given, refused, text
 from broker.sandbox.graph_fields import Record
 from broker.sandbox.graph_hooks import Answer, BadHook
+from broker.sandbox.instagram import seed_messages
 from broker.sandbox.instagram.apps import App, app_scoped
 from broker.sandbox.instagram.grants import EXPIRED, INVALID, PASSWORD
 from broker.sandbox.instagram.permissions import ALL, ordered
@@ -166,10 +167,23 @@ def webhook() -> Response:
 
 
 def _event(asked: Record) -> Record:
-    """One change of one account, by the id of the professional account."""
-    change = {"field": text(asked, "field", "comments"), "value": asked.get("value", {})}
-    now = int(instagram().clock())
-    return {"object": "instagram", "entry": [{"id": account().id, "time": now, "changes": [change]}]}
+    """One change of one account, by the id of the professional account. Messages come in a list of their own (§5): the
+    newest of the newest conversation, where no value is given."""
+    field, now = text(asked, "field", "comments"), int(instagram().clock())
+    entry: Record = {"id": account().id, "time": now}
+    if field == "messages" and "value" not in asked:
+        entry["messaging"] = [_newest_message(now)]
+    else:
+        entry["changes"] = [{"field": field, "value": asked.get("value", {})}]
+    return {"object": "instagram", "entry": [entry]}
+
+
+def _newest_message(now: int) -> Record:
+    series = account().conversations
+    talk = series.get(next(series.below(None), 0)) or abort(404, "the account has no conversation")
+    newest = next(iter(seed_messages.messages(talk)), None) or abort(404, "the conversation has no message")
+    ids = {"sender": {"id": newest["from"]["id"]}, "recipient": {"id": account().id}, "timestamp": now * 1000}
+    return {**ids, "message": {"mid": newest["id"], "text": newest["message"]}}
 
 
 @CONTROL.post("/verify-webhook")
