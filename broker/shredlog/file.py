@@ -10,7 +10,7 @@ from pathlib import Path
 
 from broker.errors import Unavailable
 from broker.shredlog.fault import LogFault
-from broker.shredlog.line import LONGEST, START, Line, Mark, checked, mark_of, written
+from broker.shredlog.line import LONGEST, START, Line, Mark, checked, last_of, written
 from broker.shredlog.store import Ask, added, header
 
 PATIENCE = 10.0
@@ -135,11 +135,11 @@ def _last(opened: int) -> Mark | None:
 
 
 def _line_before(opened: int, place: int) -> Mark:
-    begin = max(0, place - LONGEST)
+    begin = max(0, place - 2 * LONGEST)
     found = os.pread(opened, place - begin, begin)
     if not found.endswith(b"\n"):
         raise LogFault("is not the one that was written to, or was changed")
-    return mark_of(found.splitlines()[-1].decode("ascii", "replace"), place)
+    return last_of(found.decode("ascii", "replace").splitlines(), place)
 
 
 def _texts(opened: int, place: int) -> Iterator[str]:

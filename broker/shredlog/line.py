@@ -3,7 +3,7 @@ or put in shows. That the newest were cut off shows in the database, which knows
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -75,9 +75,13 @@ def checked(before: Mark, texts: Iterable[str]) -> Iterator[Line]:
         yield line
 
 
-def mark_of(text: str, place: int) -> Mark:
-    """The place behind a line that stands there by itself. Raises `LogFault`."""
-    return _read(text, place).mark
+def last_of(texts: Sequence[str], place: int) -> Mark:
+    """The mark behind the last of these lines, `place`; it is checked against the one before. Raises `LogFault`."""
+    line = _read(texts[-1], place)
+    before = _read(texts[-2], 0).mark.hash if line.seq > 0 and len(texts) > 1 else ""
+    if line.mark.hash != _hashed(before, line.seq, line.said):
+        raise LogFault(f"was changed or cut at line {line.seq}")
+    return line.mark
 
 
 def _read(text: str, place: int) -> Line:

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text, func, inspect, select, text
+from sqlalchemy import BigInteger, Column, ColumnElement, Integer, MetaData, Table, Text, inspect, select, text
 from sqlalchemy.orm import Session
 
 from broker.db import Database
 from broker.shredlog.fault import LogFault
-from broker.shredlog.line import START, Line, Mark, checked, mark_of, written
+from broker.shredlog.line import START, Line, Mark, checked, last_of, written
 from broker.shredlog.store import Ask, added, header
 
 NAME = "broker_shred_log"
@@ -38,7 +38,7 @@ class TableLog:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
             LINES.create(connection, checkfirst=True)
-            if last := _last(session):
+            if last := _newest(session):
                 return last
             return _insert(session, START, [header(now)])
 
@@ -73,10 +73,10 @@ class TableLog:
 def _after(session: Session, mark: Mark) -> Iterator[Line]:
     _require_table(session)
     if mark != START:
-        own = session.scalar(select(LINES.c.line).where(LINES.c.seq == mark.seq))
-        if own is None:
+        found = _newest(session, LINES.c.seq <= mark.seq)
+        if not found or found.seq < mark.seq:
             raise LogFault("is shorter than it was")
-        if mark_of(own, 0).hash != mark.hash:
+        if found.hash != mark.hash:
             raise LogFault("is not the one that was written to, or was changed")
     for line in checked(mark, _texts(session, mark.seq)):
         yield Line(line.seq, line.said, line.mark._replace(place=0))
@@ -100,10 +100,10 @@ def _insert(session: Session, last: Mark, entries: object) -> Mark:
     return end._replace(place=0)
 
 
-def _last(session: Session) -> Mark | None:
-    newest = select(func.max(LINES.c.seq)).scalar_subquery()
-    line = session.scalar(select(LINES.c.line).where(LINES.c.seq == newest))
-    return mark_of(line, 0) if line else None
+def _newest(session: Session, *which: ColumnElement[bool]) -> Mark | None:
+    query = select(LINES.c.line).where(*which).order_by(LINES.c.seq.desc()).limit(2)
+    texts = session.scalars(query).all()
+    return last_of(texts[::-1], 0) if texts else None
 
 
 def _require_table(session: Session) -> None:
