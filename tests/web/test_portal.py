@@ -15,7 +15,7 @@ from broker.models import AccessCount, Connection
 from broker.portal import view
 from broker.portal.texts import TEXTS
 from broker.providers.base import Account
-from tests.house import ALL_SCOPES, ANI, BUDI, EVENTS, House, SalesApp
+from tests.house import ALL_SCOPES, ANI, BUDI, CALENDAR_LIST, EVENTS, House, SalesApp
 from tests.portal import opened, words
 
 
@@ -58,9 +58,15 @@ def test_it_says_what_each_connector_may_read_in_the_words_of_the_consent(user: 
 
 
 def test_what_was_not_allowed_at_the_provider_is_not_told_as_read(user: SalesApp) -> None:
-    user.connect(without=(EVENTS,))
+    user.connect(account=BUDI, without=(EVENTS,))
+    assert "May read nothing: you did not allow it at Google." in words(opened(user).page())
+
+
+def test_a_part_that_was_not_allowed_at_the_provider_is_told_apart(user: SalesApp) -> None:
+    user.connect("google_calendar", account=BUDI, without=(CALENDAR_LIST,))
     page = words(opened(user).page())
-    assert "May read nothing: you did not allow it at Google." in page
+    assert "May read: whether an event stands or was cancelled" in page
+    assert "Not read, since it was not allowed at Google: names of your calendars, which one is your main" in page
 
 
 def test_a_label_that_looks_like_a_page_is_text(shared_house: House, user: SalesApp) -> None:
