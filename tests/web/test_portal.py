@@ -57,11 +57,13 @@ def test_it_says_what_each_connector_may_read_in_the_words_of_the_consent(user: 
     assert TEXTS["en"]["never_read"] in page
 
 
+@pytest.mark.usefixtures("google")  # who remembers no earlier consent
 def test_what_was_not_allowed_at_the_provider_is_not_told_as_read(user: SalesApp) -> None:
     user.connect(account=BUDI, without=(EVENTS,))
     assert "May read nothing: you did not allow it at Google." in words(opened(user).page())
 
 
+@pytest.mark.usefixtures("google")  # who remembers no earlier consent
 def test_a_part_that_was_not_allowed_at_the_provider_is_told_apart(user: SalesApp) -> None:
     user.connect("google_calendar", account=BUDI, without=(CALENDAR_LIST,))
     page = words(opened(user).page())
