@@ -50,6 +50,22 @@ class ProviderApp:
 
 
 @dataclass(frozen=True)
+class Retention:
+    """Days for which something is kept after its end; 0: for good."""
+
+    sessions: float
+    """Attempts to connect that were confirmed, denied or left."""
+    failed: float
+    """Attempts that failed."""
+    ended: float
+    """Ended connections with their grants and consents, and receipts."""
+    accesses: float
+    """Counts of data accesses, after their hour."""
+    deletions: float
+    """Requests for deletion that a provider passed on."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """The validated environment; see the README for each variable's meaning and default."""
 
@@ -69,6 +85,7 @@ class Settings:
     origins: Mapping[str, str]
     request_deadline: float
     provider_deadline: float
+    retention: Retention
     metrics_token: Secret | None = None
     failpoints: Mapping[str, Failure] = field(default_factory=dict)
     """Tests only; refused in production."""
@@ -97,6 +114,7 @@ class Settings:
             origins=reading.origins(production),
             request_deadline=reading.seconds("BROKER_REQUEST_DEADLINE", 30.0),
             provider_deadline=reading.seconds("BROKER_PROVIDER_DEADLINE", 10.0),
+            retention=reading.retention(),
             metrics_token=reading.metrics_token(),
             failpoints=reading.failpoints(production),
         )
@@ -164,6 +182,22 @@ class _Reading:
             self.problem(f"{name} must be a number of seconds above 0")
             return default
         return float(value)
+
+    def retention(self) -> Retention:
+        return Retention(
+            sessions=self.days("BROKER_RETENTION_SESSIONS", 1),
+            failed=self.days("BROKER_RETENTION_FAILED", 30),
+            ended=self.days("BROKER_RETENTION_ENDED", 1095),
+            accesses=self.days("BROKER_RETENTION_ACCESSES", 400),
+            deletions=self.days("BROKER_RETENTION_DELETIONS", 400),
+        )
+
+    def days(self, name: str, default: float) -> float:
+        value = self.get(name)
+        if value and not re.fullmatch(r"\d{1,5}(\.\d+)?", value):
+            self.problem(f"{name} must be a number of days, 0 to keep for good")
+            return default
+        return float(value) if value else default
 
     def metrics_token(self) -> Secret | None:
         value = self.get("BROKER_METRICS_TOKEN")

@@ -31,7 +31,7 @@ from broker.models import (
     ProviderCalls,
     ProviderPause,
 )
-from broker.privacy import erase
+from broker.privacy import erase, retain
 from broker.runtime import Broker
 from broker.vault import shred_owed
 
@@ -44,6 +44,8 @@ SOON = 30
 """Seconds within which a duty that failed for the first time is tried again, whatever the provider asks for."""
 IDLE = 0.5
 SWEEP = 60.0
+RETAIN = 3600.0
+"""Seconds between two looks at what is past its time."""
 KEPT = timedelta(days=30)
 """For how long a duty that is done stays to be looked at."""
 
@@ -82,7 +84,7 @@ ACTS: Mapping[str, Act] = {
 
 def work(broker: Broker, *, once: bool = False, stop: Callable[[], bool] = lambda: False) -> None:
     """Do duties until `stop`; `once` drains what is due and returns. Raises `Unavailable` with `once` alone."""
-    swept, enrolled = float("-inf"), False
+    swept, retained, enrolled = float("-inf"), float("-inf"), False
     while not stop():
         busy = False
         try:
@@ -92,6 +94,9 @@ def work(broker: Broker, *, once: bool = False, stop: Callable[[], bool] = lambd
             if time.monotonic() - swept > SWEEP:
                 sweep(broker)
                 swept = time.monotonic()
+            if time.monotonic() - retained > RETAIN:
+                retain.sweep(broker)
+                retained = time.monotonic()
             busy = _next(broker)
         except Unavailable as error:
             if once:

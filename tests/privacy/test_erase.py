@@ -51,7 +51,9 @@ def test_twenty_at_once_have_one_erasure_and_one_receipt(house: House) -> None:
     assert app.bearer
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda _: asked(app), range(20)))
-    assert {answer.status_code for answer in answers} <= {200, 202}, [answer.text for answer in answers]
+    assert {answer.status_code for answer in answers} <= {200, 202}, [
+        answer.json()["detail"] for answer in answers if answer.status_code == 503
+    ]
     assert [answer.status_code for answer in answers].count(202) == 1
     assert len({answer.json()["revocation"]["id"] for answer in answers}) == 1
     assert len({answer.json()["erasure"]["id"] for answer in answers}) == 1
