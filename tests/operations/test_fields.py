@@ -212,3 +212,48 @@ def test_a_name_that_is_not_known_where_it_stands_is_refused(text: str, why: str
 
 def test_tables_that_refer_to_each_other_in_circles_can_be_shown():
     assert "comments" in repr(POSTS)
+
+
+def test_what_is_known_is_compared_by_being_the_same():
+    """By their content nobody could compare what is in a circle, nor look it up."""
+    assert Known() != Known()
+    assert len({Known(), Known()}) == 2
+
+
+# --- what a refusal says ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "no list of names can be read from character 1 on"),
+        ("id,", "no list of names can be read from character 4 on"),
+        ("id,a{b", "no list of names can be read from character 7 on"),
+        ("id,a{b}}", "no list of names can be read from character 8 on"),
+        ("a{b,,c}", "no list of names can be read from character 5 on"),
+        ("a.limit(10000)", "no list of names can be read from character 2 on"),
+        ("a.limit(9){b}c", "no list of names can be read from character 14 on"),
+        ("a{b,c,b}", "a name stands twice in one list"),
+        ("a{b{c{d{e}}}}", "more than 4 lists within each other"),
+        ("a" * 2001, "more than 2000 characters"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong_and_where(text: str, why: str):
+    with pytest.raises(ValueError, match=r".") as refused:
+        parse(text)
+    assert str(refused.value) == why
+
+
+def test_a_text_may_be_as_long_as_the_longest_and_no_longer():
+    longest = ",".join(f"a{number:07}" for number in range(LONGEST // 9)) + ",ab"
+    longest += "c" * (LONGEST - len(longest))
+    assert len(longest) == LONGEST
+    assert len(parse(longest)) == LONGEST // 9 + 1
+    with pytest.raises(ValueError, match="more than 2000 characters"):
+        parse(longest + "c")
+
+
+def test_a_name_of_64_characters_and_a_limit_of_four_digits_are_taken():
+    assert parse("a" * 64) == (Asked("a" * 64),)
+    assert parse("a.limit(9999)") == (Asked("a", 9999),)
+    assert parse("a.limit(1)") == (Asked("a", 1),)

@@ -173,3 +173,99 @@ def test_an_operation_that_is_not_listed_is_denied_by_id():
     for unknown in ("shop.orders", "shop.orders.listall", "SHOP.orders.list", ""):
         with pytest.raises(OperationDenied):
             catalog.operation(unknown)
+
+
+LISTED = operation("/v1/orders", states=Parameter(choices=frozenset({"open", "paid", "void"}), listed=True), q=PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("value", "taken"),
+    [
+        ("open", True),
+        ("open,paid", True),
+        ("paid,open,void", True),
+        ("open,", False),
+        ("open,open", False),
+        ("open,sent", False),
+        ("open;paid", False),
+        ("open, paid", False),
+        ("", False),
+    ],
+)
+def test_where_choices_are_listed_each_may_stand_once_with_commas_between(value: str, taken: bool):
+    assert LISTED.parameters["states"].admits(value) is taken
+
+
+def test_a_comma_is_no_separator_where_nothing_is_listed():
+    assert PLAIN.admits("a,a")
+    assert not Parameter(choices=frozenset({"open", "paid"})).admits("open,paid")
+    assert Parameter(choices=frozenset({"open,paid"})).admits("open,paid")
+
+
+@pytest.mark.parametrize(
+    ("known", "least", "most"),
+    [
+        (Parameter(kind="integer", minimum=5), "5", "9" * 19),
+        (Parameter(kind="integer", maximum=5), "-" + "9" * 19, "5"),
+        (Parameter(kind="integer", minimum=0, maximum=0), "0", "0"),
+        (Parameter(kind="integer", minimum=-2, maximum=-1), "-2", "-1"),
+    ],
+)
+def test_a_number_is_within_its_bounds_and_they_belong_to_it(known: Parameter, least: str, most: str):
+    assert known.admits(least)
+    assert known.admits(most)
+    assert not known.admits(str(int(least) - 1))
+    assert not known.admits(str(int(most) + 1))
+
+
+@pytest.mark.parametrize("value", ["true", "false"])
+def test_both_words_of_a_boolean_are_taken(value: str):
+    assert Parameter(kind="boolean").admits(value)
+
+
+@pytest.mark.parametrize(
+    ("called", "values", "why"),
+    [
+        (QUERY, {"colour": "red"}, "The parameter colour is not one that shop.orders.list may be called with."),
+        (QUERY, {"x" * 65: "1"}, f"The parameter {'x' * 64} is not one that shop.orders.list may be called with."),
+        (QUERY, {"size": "0"}, "The parameter size is not one that shop.orders.list may be called with."),
+        (ONE, {"q": "a"}, "The operation shop.orders.list needs the parameter order."),
+        (ONE, {"order": ".."}, "The parameter order of shop.orders.list is not a name."),
+        (ONE, {"order": ["o1"]}, "The parameter order of shop.orders.list is not a name."),
+    ],
+)
+def test_a_refusal_says_which_parameter_of_which_operation(
+    called: Operation, values: dict[str, str | Sequence[str]], why: str
+):
+    with pytest.raises(OperationDenied) as denied:
+        called.url(values)
+    assert denied.value.detail == why
+
+
+def test_the_first_parameter_that_is_absent_is_named():
+    two = operation("/v1/{a}/{b}", a=in_path(), b=in_path())
+    with pytest.raises(OperationDenied, match=r"needs the parameter a\.$"):
+        two.url({})
+    with pytest.raises(OperationDenied, match=r"needs the parameter b\.$"):
+        two.url({"a": "1", "b": ""})
+
+
+def test_an_operation_wants_its_own_scopes_whatever_the_parameters_are():
+    assert QUERY.wanted({}) == QUERY.wanted({"q": "a", "many": ["a", "b"]}) == (frozenset({"orders"}),)
+
+
+def test_what_is_not_listed_is_refused_with_no_word_of_what_is():
+    with pytest.raises(OperationDenied, match=r"^No such operation is listed\.$"):
+        Catalog([ONE]).operation("shop.orders")
+    with pytest.raises(OperationDenied, match=r"^No operation has this method and address\.$"):
+        Catalog([ONE]).match("GET", f"{ORIGIN}/v1/orders")
+
+
+def test_catalogs_are_merged_in_order_and_the_last_of_one_id_counts():
+    other, newer = operation("/v2/orders"), operation("/v3/orders")
+    merged = Catalog.merged(Catalog([ONE]), Catalog([other, newer]), Catalog([]))
+    assert list(merged) == [newer]
+    assert merged.match("GET", f"{ORIGIN}/v3/orders") is newer
+    for gone in ("/v1/orders/o1/items", "/v2/orders"):
+        with pytest.raises(OperationDenied):
+            merged.match("GET", ORIGIN + gone)
