@@ -17,7 +17,9 @@ from broker.commands.google_events import google_events
 from broker.commands.keys import keys
 from broker.commands.looking import doctor, explain
 from broker.commands.providers import providers
+from broker.commands.receipts import receipts
 from broker.commands.restore import restore
+from broker.commands.revoke import revoke
 from broker.commands.sandbox import sandbox
 from broker.errors import BrokerError, ConfigurationError
 
@@ -134,6 +136,8 @@ cli.add_command(clients)
 cli.add_command(providers)
 cli.add_command(connectors)
 cli.add_command(catalog)
+cli.add_command(revoke)
+cli.add_command(receipts)
 cli.add_command(google_events)
 cli.add_command(events)
 

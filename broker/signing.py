@@ -48,9 +48,9 @@ def signed(broker: Broker, payload: Mapping[str, Any], *, typ: str, at: datetime
     issued = at or broker.clock()
     claims = {**payload, "iss": broker.settings.public_url, "iat": int(issued.timestamp())}
     kid, private = _signing_key(broker)
-    header = {"alg": ALGORITHM, "typ": typ, "kid": kid}
+    named = {"alg": ALGORITHM, "typ": typ, "kid": kid}
     text = json.dumps(claims, ensure_ascii=False, separators=(",", ":"))
-    return jws.serialize_compact(header, text.encode(), private, algorithms=[ALGORITHM])
+    return jws.serialize_compact(named, text.encode(), private, algorithms=[ALGORITHM])
 
 
 def verified(statement: str, jwks: Mapping[str, Any], *, typ: str | None = None) -> dict[str, Any]:
@@ -58,12 +58,12 @@ def verified(statement: str, jwks: Mapping[str, Any], *, typ: str | None = None)
 
     Raises `NotGenuine`: it is none, is of another type, is signed by a key that is not in the set, or was altered.
     """
-    header = _header(statement)
-    if header.get("alg") != ALGORITHM:
+    named = header(statement)
+    if named.get("alg") != ALGORITHM:
         raise NotGenuine(f"It is not signed with {ALGORITHM}.")
-    if typ is not None and header.get("typ") != typ:
+    if typ is not None and named.get("typ") != typ:
         raise NotGenuine(f"It is no {typ}.")
-    key = _key_of(jwks, header.get("kid"))
+    key = _key_of(jwks, named.get("kid"))
     try:
         payload = strict_json.parse(jws.deserialize_compact(statement, key, algorithms=[ALGORITHM]).payload)
     except BadSignatureError:
@@ -73,6 +73,17 @@ def verified(statement: str, jwks: Mapping[str, Any], *, typ: str | None = None)
     if not isinstance(payload, dict):
         raise NotGenuine("It holds no statement.")
     return payload
+
+
+def header(statement: str) -> dict[str, Any]:
+    """The header of a signed statement: `alg`, `typ`, `kid`; nothing of it is verified. Raises `NotGenuine`."""
+    if len(statement) > LONGEST:
+        raise NotGenuine("It is too long.")
+    try:
+        found = jws.extract_compact(statement.encode("ascii")).headers()
+    except (JoseError, ValueError, TypeError):
+        raise NotGenuine("It is no signed statement: three parts with dots between them.") from None
+    return dict(found)
 
 
 def public_keys(broker: Broker) -> dict[str, Any]:
@@ -143,16 +154,6 @@ def _opened(broker: Broker, session: Session, row: SigningKey) -> OKPKey:
         session, tenant=TENANT, connection=row.kid, column="private", version=row.generation, blob=row.private
     )
     return OKPKey.import_key(json.loads(plaintext))
-
-
-def _header(statement: str) -> dict[str, Any]:
-    if len(statement) > LONGEST:
-        raise NotGenuine("It is too long.")
-    try:
-        header = jws.extract_compact(statement.encode("ascii")).headers()
-    except (JoseError, ValueError, TypeError):
-        raise NotGenuine("It is no signed statement: three parts with dots between them.") from None
-    return dict(header)
 
 
 def _key_of(jwks: Mapping[str, Any], kid: object) -> OKPKey:

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from broker.demo.http import Answer, Browser, hidden_fields, query_of, send
 from broker.demo.site import START, TENANT, Site, StepFailed, run_broker
+from broker.proof import checked, statements
 
 RETURN_URL = "http://127.0.0.1:9/return"
 SUBJECT = "ani"
@@ -89,6 +90,9 @@ class Walk:
         for story in STORIES:
             self.console.print(f"\n[bold]{story.title}[/bold]")
             At(self, story).walk()
+        self.console.print("\n[bold]Proof[/bold]")
+        self.step("Everything else of Ani's is revoked, too: one receipt, signed", self.revoke_all)
+        self.step("The receipts verify without the broker: the file and its public keys are enough", self.verify)
         self.console.print("\n[bold green]Every step held.[/bold green]")
         return self.client
 
@@ -105,6 +109,32 @@ class Walk:
     def register(self) -> tuple[dict[str, str], str]:
         client = self.add_client("sales app", ["connect", "connections:read", "records:read", "revoke"], ["*"])
         return client, f"client_id {client['client_id']}, secret shown once"
+
+    def revoke_all(self) -> tuple[None, str]:
+        answer = self.call(
+            "POST", "/v1/revocations", {"tenant": TENANT, "subject": SUBJECT, "reason": "the demo's end"}
+        )
+        _expect(answer.status == 200, "nothing was left, and there is a receipt of that", answer)
+        receipt = answer.json()["revocation"]
+        return None, f"receipt {receipt['id']}: {len(receipt['connections'])} were left; {receipt['state']}"
+
+    def verify(self) -> tuple[None, str]:
+        """As `broker receipts verify` does, and then with one word altered."""
+        keys = self.call("GET", "/oauth/jwks").json()
+        exported = [self.call("GET", f"/v1/revocations/{item['id']}").text for item in self._receipts()]
+        findings = [checked(found, keys) for text in exported for found in statements(text)]
+        held = len(findings) > len(STORIES) and all(finding["verified"] for finding in findings)
+        _expect(held, "each receipt verifies", None)
+        altered = exported[-1].replace('"state":"completed"', '"state":"in_progress"', 1)
+        (wrong,) = [checked(found, keys) for found in statements(altered)]
+        _expect(altered != exported[-1] and not wrong["verified"], "an altered one does not", None)
+        return None, f"{len(findings)} verified by key {findings[0]['key'][:12]}…; an altered copy is refused"
+
+    def _receipts(self) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = self.call("GET", f"/v1/revocations?tenant={TENANT}&subject={SUBJECT}").json()[
+            "items"
+        ]
+        return items
 
     def call(self, method: str, path: str, body: object = None, token: str | None = None) -> Answer:
         headers = {"Authorization": f"Bearer {token or self.token}"}
