@@ -14,8 +14,10 @@ from broker.commands.clients import clients
 from broker.commands.connectors import connectors
 from broker.commands.events import events
 from broker.commands.google_events import google_events
+from broker.commands.incident import incident
 from broker.commands.keys import keys
 from broker.commands.looking import doctor, explain
+from broker.commands.privacy import privacy
 from broker.commands.providers import providers
 from broker.commands.receipts import receipts
 from broker.commands.restore import restore
@@ -136,6 +138,8 @@ cli.add_command(clients)
 cli.add_command(providers)
 cli.add_command(connectors)
 cli.add_command(catalog)
+cli.add_command(privacy)
+cli.add_command(incident)
 cli.add_command(revoke)
 cli.add_command(receipts)
 cli.add_command(google_events)

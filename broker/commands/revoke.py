@@ -120,7 +120,7 @@ def _all(
     _ask(sum(count(broker, one) for one in wanted), yes=yes)
     receipts = []
     for one in wanted:
-        with _progress(one.tenant) as report:
+        with progress(one.tenant) as report:
             receipts.append(end_all(broker, operator(), one, reason, report, within=math.inf).receipt)
     _show(receipts, as_json=as_json)
 
@@ -178,13 +178,13 @@ def assembled() -> "Iterator[Broker]":
 
 
 @contextmanager
-def _progress(tenant: str) -> "Iterator[Progress]":
+def progress(tenant: str) -> "Iterator[Progress]":
     """A bar, on a terminal only."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        bar = progress.add_task(tenant)
-        yield lambda done, total: progress.update(bar, completed=done, total=total)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as shown:
+        bar = shown.add_task(tenant)
+        yield lambda done, total: shown.update(bar, completed=done, total=total)
