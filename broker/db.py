@@ -80,6 +80,8 @@ class Database:
         self.before_commit: list[Callable[[Session], None]] = []
         """What belongs into every transaction and is put there last, in this order: the audit is the first of it
         (`broker.audit.appender`)."""
+        self.beside: list[Database] = []
+        """Further databases that are used with this one and go with it."""
         self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
@@ -114,8 +116,8 @@ class Database:
 
     def dispose(self) -> None:
         self.engine.dispose()
-        if self.keystore is not self:
-            self.keystore.dispose()
+        for other in ([] if self.keystore is self else [self.keystore]) + self.beside:
+            other.dispose()
 
 
 def insert_if_missing(

@@ -55,7 +55,9 @@ class ShredLog:
     """The log at `place`, a path or a database's URL, and the database that it is kept for."""
 
     def __init__(self, place: str, database: Database, vault: Vault, clock: Callable[[], datetime]) -> None:
-        self.store: Store = TableLog(place) if "://" in place or place.startswith("sqlite:") else FileLog(place)
+        self.store: Store = TableLog(place) if "://" in place else FileLog(place)
+        if isinstance(self.store, TableLog):
+            database.beside.append(self.store.database)
         self._database, self._vault, self._clock = database, vault, clock
         self._replays = False
 
@@ -87,7 +89,7 @@ class ShredLog:
         """
         mark = self.mark() or self._begin()
         self._check_known(mark)
-        if self._database.keystore is not self._database:
+        if KEYS in self._names():
             self._check_keys(mark)
 
     @contextmanager
@@ -125,7 +127,7 @@ class ShredLog:
 
     def follow(self, mark: Mark, *, written: Sequence[str] = ()) -> None:
         """The log is known up to here, and the lines of these ids stand in it. Keys first: they never lag behind."""
-        if self._database.keystore is not self._database:
+        if KEYS in self._names():
             with self._database.keystore.write() as session:
                 set_mark(session, KEYS, mark)
         with self._database.write() as session:
@@ -136,7 +138,7 @@ class ShredLog:
         """Set the log aside and begin another: nothing is known any more of what was ended (`broker restore`)."""
         self.store.set_aside(self._clock())
         end = self.store.begin(self._clock())
-        for name in (KEYS, LOG):
+        for name in self._names():
             with self._of(name).write() as session:
                 session.execute(delete(LogMark).where(LogMark.name == name))
                 set_mark(session, name, end)
@@ -178,15 +180,15 @@ class ShredLog:
     def _begin(self) -> Mark:
         """The first use of a log by this database, which then knows all of it. One in which there is something, beside
         a log in which something ended, is older than the log."""
-        if isinstance(self.store, TableLog) and self.store.stands_in(self._database):
-            raise ConfigurationError(["BROKER_SHRED_LOG must name another database than the data's."])
         end = self.store.begin(self._clock())
+        if isinstance(self.store, TableLog) and self.store.stands_in(self._database):
+            raise ConfigurationError(["BROKER_SHRED_LOG must name another database than BROKER_DATABASE_URL."])
         if end.seq > 0 and not self._is_empty():
             found = self.mark()  # a rival may have begun it, and gone on since
             if found is None:
                 raise PutBack
             return found
-        for name in (KEYS, LOG):
+        for name in self._names():
             with self._of(name).write() as session:
                 insert_if_missing(session, LogMark, {"name": name}, end._asdict())
         return self.mark() or end
@@ -223,6 +225,9 @@ class ShredLog:
         named = {"tenant": entry.tenant, "connection": entry.connection, **said}
         at = self._clock().isoformat(timespec="milliseconds")
         return {"at": at, "what": entry.action, **{name: value for name, value in named.items() if value}}
+
+    def _names(self) -> tuple[str, ...]:
+        return (LOG,) if self._database.keystore is self._database else (KEYS, LOG)
 
     def _of(self, name: str) -> Database:
         return self._database.keystore if name == KEYS else self._database

@@ -65,9 +65,10 @@ class TableLog:
                 session.execute(text(f'ALTER TABLE {NAME} RENAME TO "{NAME}_{now:%Y%m%dT%H%M%S}"'))
 
     def stands_in(self, database: Database) -> bool:
-        """Whether the second database is the first, by another address."""
+        """Whether the second database is the first, by another address: the same first line stands in both."""
+        own = next(self.after(START)).id
         with database.read() as session:
-            return inspect(session.connection()).has_table(NAME)
+            return inspect(session.connection()).has_table(NAME) and next(_after(session, START)).id == own
 
 
 def _after(session: Session, mark: Mark) -> Iterator[Line]:
