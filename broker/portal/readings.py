@@ -34,8 +34,6 @@ class Chart:
     """Bars for the eye, the same in a sentence and as a table for all others."""
 
     text: str
-    first: str
-    last: str
     bars: tuple[Bar, ...]
     rows: tuple[tuple[str, str], ...]
     """Day and records, of the days on which something was read, the newest first."""
@@ -134,8 +132,6 @@ def _chart(records: Counter[date], today: date, locale: str) -> Chart:
     first, last = day(days[0], locale), day(days[-1], locale)
     return Chart(
         text=TEXTS[locale]["chart"].format(first=first, last=last, most=number(most, locale)),
-        first=first,
-        last=last,
         bars=bars,
         rows=tuple((day(on, locale), number(records[on], locale)) for on in reversed(days) if on in records),
     )

@@ -164,9 +164,19 @@ def connect() -> AnyResponse:
     return redirect(session["url"], 303)
 
 
+@PAGES.post("/portal")
+def portal() -> AnyResponse:
+    """To the broker's own page about this user's connections; a link is for one browser, so each press gets its own."""
+    app = _app()
+    asked = {"tenant": app.tenant, "subject": _user(), "return_url": f"{app.public_url}/return", "locale": _language()}
+    return redirect(_call("POST", "/v1/portal-sessions", asked)["url"], 303)
+
+
 @PAGES.get("/return")
 def come_back() -> AnyResponse:
     """The browser is back. Who confirms is the user logged in here, whatever the address says."""
+    if not request.args:  # from the portal
+        return redirect("/", 303)
     session, status = request.args.get("session", ""), request.args.get("status")
     if _app().began.get(session) != _user():
         return _refusal("foreign", 403)
