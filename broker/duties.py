@@ -5,8 +5,9 @@ duties the worker sweeps away what has expired. Whatever goes wrong, a worker go
 """
 
 import logging
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -82,8 +83,37 @@ ACTS: Mapping[str, Act] = {
 }
 
 
+APART = frozenset({events.DELIVER})
+"""Done by a thread of their own: a receiver of events that hangs must not keep a provider from hearing of an end."""
+
+
 def work(broker: Broker, *, once: bool = False, stop: Callable[[], bool] = lambda: False) -> None:
     """Do duties until `stop`; `once` drains what is due and returns. Raises `Unavailable` with `once` alone."""
+    if once:
+        _work(broker, frozenset(ACTS), once=True, stop=stop)
+        return
+    ended = threading.Event()
+    apart = threading.Thread(target=_deliver, args=(broker, lambda: stop() or ended.is_set()), name="deliveries")
+    apart.start()
+    try:
+        _work(broker, frozenset(ACTS) - APART, once=False, stop=lambda: stop() or not apart.is_alive())
+    finally:
+        ended.set()
+        apart.join()
+
+
+def _deliver(broker: Broker, stop: Callable[[], bool]) -> None:
+    while not stop():
+        try:
+            busy = _next(broker, APART)
+        except Unavailable as error:
+            log.warning("deliveries wait for the database: %s", error.detail)
+            busy = False
+        if not busy:
+            time.sleep(IDLE)
+
+
+def _work(broker: Broker, kinds: Collection[str], *, once: bool, stop: Callable[[], bool]) -> None:
     swept, retained, enrolled = float("-inf"), float("-inf"), False
     while not stop():
         busy = False
@@ -97,7 +127,7 @@ def work(broker: Broker, *, once: bool = False, stop: Callable[[], bool] = lambd
             if time.monotonic() - retained > RETAIN:
                 retain.sweep(broker)
                 retained = time.monotonic()
-            busy = _next(broker)
+            busy = _next(broker, kinds)
         except Unavailable as error:
             if once:
                 raise
@@ -108,9 +138,9 @@ def work(broker: Broker, *, once: bool = False, stop: Callable[[], bool] = lambd
             time.sleep(IDLE)
 
 
-def _next(broker: Broker) -> bool:
-    """Do one duty; False where none is due. Raises `Unavailable`."""
-    duty = lease(broker)
+def _next(broker: Broker, kinds: Collection[str]) -> bool:
+    """Do one duty of these kinds; False where none is due. Raises `Unavailable`."""
+    duty = lease(broker, kinds)
     if duty is None:
         return False
     try:
@@ -122,13 +152,14 @@ def _next(broker: Broker) -> bool:
     return True
 
 
-def lease(broker: Broker) -> Leased | None:
-    """The next due duty, leased; on PostgreSQL rivals skip rows that another worker is just taking."""
+def lease(broker: Broker, kinds: Collection[str] = frozenset(ACTS)) -> Leased | None:
+    """The next due duty of these kinds, leased; on PostgreSQL rivals skip rows that another worker is just taking."""
     now, began = broker.clock(), time.monotonic()
     with broker.database.write() as session:
         row = session.scalar(
             select(Duty)
-            .where(Duty.open.is_(True), Duty.due_at <= now, or_(Duty.lease_until.is_(None), Duty.lease_until < now))
+            .where(Duty.open.is_(True), Duty.kind.in_(kinds), Duty.due_at <= now)
+            .where(or_(Duty.lease_until.is_(None), Duty.lease_until < now))
             .order_by(Duty.due_at)
             .limit(1)
             .with_for_update(skip_locked=True)

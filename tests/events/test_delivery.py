@@ -16,6 +16,7 @@ from broker.models import Duty, EventDelivery
 from tests.events.conftest import Endpoint, happens, registered
 from tests.events.receiver import Received, Receiver, Reply
 from tests.house import ANI, BUDI, House, SalesApp
+from tests.processes import wait_until
 
 
 def test_an_event_verifies_with_the_library_of_standard_webhooks(
@@ -338,3 +339,24 @@ def test_accounts_of_two_people_are_two_lanes(sqlite_house: House, receiver: Rec
     receiver.reply = lambda one: (seen.append(one), Reply(500 if one.connection == connections[0] else 204))[1]
     sqlite_house.work()
     assert {one.connection for one in seen} == set(connections)
+
+
+def test_a_receiver_that_hangs_keeps_no_provider_from_hearing_of_an_end(
+    sqlite_house: House, receiver: Receiver
+) -> None:
+    registered(sqlite_house, receiver)
+    hanging, stopped = threading.Event(), threading.Event()
+    receiver.reply = lambda _: (hanging.wait(9), Reply())[1]
+    app = sqlite_house.client()
+    connection = app.connect("google_contacts")["id"]
+    worker = threading.Thread(target=duties.work, args=(sqlite_house.broker,), kwargs={"stop": stopped.is_set})
+    worker.start()
+    try:
+        wait_until(lambda: bool(receiver.received), "the event has come, and nobody answers")
+        app.revoke(connection)
+        wait_until(lambda: sqlite_house.google.live_tokens() == 0, "Google has been told", within=8)
+        assert not hanging.is_set()
+    finally:
+        hanging.set()
+        stopped.set()
+        worker.join()
