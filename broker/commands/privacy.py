@@ -110,7 +110,7 @@ def records(broker: "Broker") -> Iterator[dict[str, Any]]:
                 "persons": "the user who connects the account, and whoever is named in its data",
                 "source": provider.title,
                 "operations": said["operations"],
-                "data": [field["name"] for field in said["fields"]] + [field["name"] for field in said["choices"]],
+                "data": [field["field"] for field in said["fields"] + said["choices"]],
                 "scopes": said["required_scopes"] + said["optional_scopes"],
                 "recipients": "sync jobs of the tenant's sales app that may read this connector",
                 "stored_here": "tokens and the account's name, sealed, until the end of the connection; no data",
@@ -151,4 +151,4 @@ def _show(erasure: Mapping[str, Any], *, as_json: bool) -> None:
     click.echo(f"Erasure {erasure['id']}: {erasure['state'].replace('_', ' ')}, receipt {erasure['revocation']}.")
     for name, count in (erasure["erased"] or {}).items():
         click.echo(f"  {name.replace('_', ' ')}: {count}")
-    click.echo(erasure["jws"] if "jws" in erasure else WAITS)
+    click.echo(erasure.get("jws", WAITS))

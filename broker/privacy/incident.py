@@ -46,7 +46,7 @@ def accesses(broker: Broker, window: Window) -> Iterator[tuple[Facts, int]]:
     sums = (func.sum(AccessCount.pages), func.sum(AccessCount.records), func.count())
     last: tuple[str, ...] | None = None
     while True:
-        columns: Select[Any] = select(*KEY, *figures, *sums)
+        columns: Any = select(*KEY, *figures, *sums)
         query = _within(columns, window).group_by(*KEY).order_by(*KEY).limit(PAGE)
         query = query.where(tuple_(*KEY) > last) if last else query
         with broker.database.read() as session:
