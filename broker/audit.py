@@ -11,7 +11,7 @@ subject away and the chain still verifies.
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -77,6 +77,7 @@ def _append(session: Session, vault: Vault, now: datetime, tenant: str, noted: l
     insert_if_missing(session, AuditHead, {"tenant": tenant}, {"seq": 0, "hash": GENESIS})
     query = select(AuditHead).where(AuditHead.tenant == tenant).with_for_update()
     head = session.scalars(query.execution_options(populate_existing=True)).one()
+    _hash_subjects(session, vault, tenant, {entry.subject for entry in noted if entry.subject})
     for entry in noted:
         row = AuditEntry(
             tenant=tenant,
@@ -98,7 +99,19 @@ def _append(session: Session, vault: Vault, now: datetime, tenant: str, noted: l
 
 def subject_hash(session: Session, vault: Vault, tenant: str, subject: str) -> str:
     """A keyed hash that stays when the subject itself was erased."""
+    known: dict[tuple[str, str], str] = session.info.get("subject_hashes", {})
+    if (tenant, subject) in known:
+        return known[tenant, subject]
     return vault.blind_index(session, provider="audit", client_id=tenant, value=subject).hex()
+
+
+def _hash_subjects(session: Session, vault: Vault, tenant: str, subjects: Collection[str]) -> None:
+    """For the rest of the transaction: a mass revocation says four things of each of ten thousand subjects."""
+    if len(subjects) > 1:
+        ordered = sorted(subjects)
+        hashes = vault.blind_indexes(session, provider="audit", client_id=tenant, values=ordered)
+        found = {(tenant, subject): value.hex() for subject, value in zip(ordered, hashes, strict=True)}
+        session.info.setdefault("subject_hashes", {}).update(found)
 
 
 def hashed(row: AuditEntry) -> bytes:

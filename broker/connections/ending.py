@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
-from broker.connections.owe import authorization, owe_telling
+from broker.connections.owe import authorization, owe_tellings
 from broker.connections.read import noted
 from broker.connections.receipts import Item
 from broker.connections.sessions import end_session
@@ -73,8 +73,7 @@ def end_connections(
         row.fence += 1
         row.lease_until, row.fresh_until, row.refresh_inflight = None, None, False
     session.flush()
-    for app_id, account in sorted({(row.app_id, row.account_index.hex()) for row in rows}):
-        owe_telling(session, app_id, account, now=now)
+    owe_tellings(session, [(row.app_id, row.account_index) for row in rows], now=now)
     _end_renewing(broker, session, rows)
     return [Item(row.id, row.provider, "connection", connector, "pending") for row in rows]
 
@@ -91,8 +90,7 @@ def end_grants(
         items.append(Item(row.id, row.provider, "grant", connector, "pending" if takes_back else "shared"))
     session.flush()
     told = {item.connection_id for item in items if item.outcome == "pending"}
-    for app_id, account in sorted({(row.app_id, row.account_index.hex()) for row in rows if row.id in told}):
-        owe_telling(session, app_id, account, now=broker.clock())
+    owe_tellings(session, [(row.app_id, row.account_index) for row in rows if row.id in told], now=broker.clock())
     return items
 
 

@@ -1,5 +1,6 @@
 """What the broker owes: a duty is a row, made in the transaction of the change that owes it."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import select
@@ -7,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from broker.db import insert_if_missing
 from broker.models import Authorization
-from broker.owing import owe
+from broker.owing import owe, owe_all
 
 TELL_PROVIDER = "tell_provider"
 """Tell the provider that an account's authorization is over. One open duty per (provider app, account)."""
@@ -18,6 +19,12 @@ TEND = "tend"
 def owe_telling(session: Session, app_id: str, account: str, *, now: datetime) -> None:
     """`account` is the blind index in hex, or an orphan's id where the account is not known."""
     owe(session, TELL_PROVIDER, f"{app_id}:{account}", due_at=now, now=now)
+
+
+def owe_tellings(session: Session, accounts: Collection[tuple[str, bytes]], *, now: datetime) -> None:
+    """The same for many (app id, account index)."""
+    keys = {f"{app_id}:{index.hex()}" for app_id, index in accounts}
+    owe_all(session, TELL_PROVIDER, sorted(keys), due_at=now, now=now)
 
 
 def owe_tending(session: Session, connection_id: str, *, due_at: datetime, now: datetime) -> None:

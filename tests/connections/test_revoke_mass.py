@@ -15,7 +15,7 @@ from sqlalchemy import func, insert, select
 from broker.clients import Caller
 from broker.connections import mass, use
 from broker.connections.mass import Wanted
-from broker.models import AuditEntry, Connection, Duty, Grant, Revocation
+from broker.models import AuditEntry, Authorization, Connection, Duty, Grant, Revocation
 from tests.connections.test_revoke import code, of_kios, revocation
 from tests.house import BUDI, House, SalesApp
 
@@ -45,6 +45,8 @@ def many(house: House, like: str, count: int) -> list[str]:
             for number in range(count)
         ]
         session.execute(insert(Connection), made)
+        accounts = [{"app_id": one["app_id"], "account_index": one["account_index"]} for one in made]
+        session.execute(insert(Authorization), accounts)
         copies = [
             grant | {"id": f"gra_{secrets.token_hex(16)}", "connection_id": one["id"]}
             for one in made
