@@ -20,6 +20,8 @@ NAMES = (
     "confirm.claimed",
     "confirm.exchanged",
     "confirm.activated",
+    "erase.asked",
+    "erase.cleaned",
     "event.sent",
     "refresh.leased",
     "refresh.answered",

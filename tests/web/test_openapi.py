@@ -32,6 +32,12 @@ CONTRACT = {
     "DELETE /v1/connections/{connection_id}/grants/{connector}": "revoke",
     "GET /v1/revocations": "revoke",
     "GET /v1/revocations/{revocation_id}": "revoke",
+    "POST /v1/subjects/export": "privacy",
+    "POST /v1/subjects/erase": "privacy",
+    "GET /v1/erasures": "privacy",
+    "GET /v1/erasures/{erasure_id}": "privacy",
+    "GET /v1/consents": "privacy",
+    "GET /v1/consents/{consent_id}": "privacy",
     "GET /v1/audit": "audit:read",
     "POST /v1/event-endpoints": "events",
     "GET /v1/event-endpoints": "events",
@@ -124,7 +130,7 @@ def _below(kind: type[errors.BrokerError]) -> list[type[errors.BrokerError]]:
 
 def test_every_kind_of_answer_fits_its_schema(house: House, app: SalesApp, described: dict[str, Any]) -> None:
     """One walk through the API; each answer is held to what the document says of it."""
-    client = house.client("connect", "connections:read", "records:read", "revoke", "audit:read")
+    client = house.client("connect", "connections:read", "records:read", "revoke", "audit:read", "privacy")
     connection = client.connect()["id"]
     walk = [
         ("GET", "/v1/connectors", None),
@@ -151,6 +157,10 @@ def test_every_kind_of_answer_fits_its_schema(house: House, app: SalesApp, descr
         ("GET", f"/v1/connections/{connection}/records/google_contacts", None),
         ("GET", "/v1/revocations", None),
         ("GET", "/v1/audit", None),
+        ("GET", "/v1/consents", None),
+        ("POST", "/v1/subjects/export", {"tenant": "toko", "subject": "ani"}),
+        ("POST", "/v1/subjects/erase", {"tenant": "toko", "subject": "ani"}),
+        ("GET", "/v1/erasures", None),
         ("POST", "/v1/connect-sessions", {"tenant": 7}),
         ("GET", "/v1/connections/nothing", None),
     ]
