@@ -18,7 +18,16 @@ from tests.processes import Installation, installed
 
 QUICK = {"BROKER_REQUEST_DEADLINE": "4", "BROKER_PROVIDER_DEADLINE": "1.5"}
 """An exchange that died is given up after twice the request deadline, a lease a little after the provider's."""
-ELSEWHERE = {"event.sent", "webhook.changed", "write.checked"}
+ELSEWHERE = {
+    "erase.asked",
+    "erase.cleaned",
+    "event.sent",
+    "restore.replayed",
+    "shredlog.owed",
+    "shredlog.written",
+    "webhook.changed",
+    "write.checked",
+}
 """Failpoints that other files reach."""
 REACHED: set[str] = set()
 """Failpoints that a test of this run has seen hit."""
