@@ -10,7 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from broker import __version__, clients
 from broker.errors import BrokerError, Forbidden, NotFound, TooLarge, Unauthorized, Unavailable, UnsupportedMediaType
-from broker.web import events_openapi, portal_openapi, webhooks_openapi
+from broker.web import events_openapi, google_events_openapi, portal_openapi, webhooks_openapi
 from broker.web.answers import Problem
 from broker.web.callers import the_broker
 from broker.web.routes import LONGEST_KEY, ROUTES, Route
@@ -205,6 +205,7 @@ def _by_hand() -> dict[str, Any]:
         **portal_openapi.paths(),
         **_hooks(facts),
         **webhooks_openapi.paths(),
+        **google_events_openapi.paths(),
     }
 
 
