@@ -75,8 +75,9 @@ def test_a_suspension_ends_nothing(sqlite_house: House) -> None:
     assert lines(sqlite_house) == []
 
 
-def test_a_log_that_cannot_be_written_is_503_and_a_repeat_writes_it(house: House, app: SalesApp) -> None:
+def test_a_log_that_cannot_be_written_is_503_and_a_repeat_writes_it(sqlite_house: House) -> None:
     """The revocation stands all the same. The repeat ends nothing, and yet must not be answered before the log."""
+    house, app = sqlite_house, sqlite_house.client()
     connection = app.connect()["id"]
     with unwritable(house):
         for _ in range(2):
