@@ -5,6 +5,7 @@ docs/facts/security.md STD-02, STD-11, INP-51.
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,16 @@ def test_the_first_browser_that_sends_the_form_is_the_only_one(user: SalesApp) -
     assert refused(second.get(url))
     assert entered(url, first), "the same browser may press the button again"
     assert first.get(url).status_code == 303
+
+
+def test_of_many_browsers_at_once_one_gets_in(house: House) -> None:
+    url = link(house.client())
+    browsers = [Browser() for _ in range(8)]
+    with ThreadPoolExecutor(len(browsers)) as pool:
+        answers = list(pool.map(lambda browser: browser.post(url), browsers))
+    assert sorted(answer.status_code for answer in answers) == [303] + [400] * 7
+    (address,) = {answer.headers["Location"] for answer in answers if answer.status_code == 303}
+    assert [browser.get(house.url + address).status_code for browser in browsers].count(200) == 1
 
 
 def test_the_address_of_the_page_opens_nothing_without_the_cookie(user: SalesApp) -> None:
