@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import requests
+from jsonschema import Draft202012Validator
 from sqlalchemy import select, update
 
 from broker import metrics
@@ -13,6 +14,7 @@ from tests.events.conftest import Endpoint, happens, registered
 from tests.events.receiver import Receiver
 from tests.house import House, SalesApp
 from tests.upstream.peers import forms
+from tests.web.test_openapi import held
 
 
 @pytest.fixture
@@ -205,3 +207,26 @@ def test_changes_of_an_endpoint_are_audited(house: House, receiver: Receiver) ->
     assert actions == [
         f"event_endpoint.{what}" for what in ("added", "secret_rotated", "disabled", "enabled", "removed")
     ]
+
+
+def test_every_answer_and_every_event_fits_its_schema(house: House, endpoint: Endpoint, receiver: Receiver) -> None:
+    described = requests.get(f"{house.url}/openapi.json", timeout=30).json()
+    app = house.client()
+    app.revoke(app.connect()["id"])
+    house.work()
+    house.work()
+    assert len(set(receiver.types)) == 4
+    receiver.answers(500)
+    happens(house)
+    house.work()
+    one = f"/v1/event-endpoints/{endpoint.id}"
+    body = {"url": receiver.url, "tenants": ["toko"], "types": ["*"]}
+    walk: list[tuple[str, str, Any]] = [("POST", "/v1/event-endpoints", body), ("GET", "/v1/event-endpoints", None)]
+    walk += [("GET", one, None), ("GET", f"{one}/deliveries", None), ("POST", f"{one}/replay", {})]
+    walk += [("POST", f"{one}/{verb}", None) for verb in ("rotate-secret", "disable", "enable")]
+    walk += [("POST", "/v1/event-endpoints", {"url": 7}), ("GET", "/v1/event-endpoints/none", None)]
+    for method, path, given in walk:
+        held(described, method, path, endpoint.client.call(method, path, given))
+    for event in (received.event for received in receiver.received):
+        request = described["webhooks"][event["type"]]["post"]["requestBody"]
+        Draft202012Validator(request["content"]["application/json"]["schema"]).validate(event)
