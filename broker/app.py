@@ -3,11 +3,12 @@
 import logging
 import os
 import resource
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from dotenv import dotenv_values
 from flask import Flask
+from sqlalchemy.orm import Session
 
 from broker import events, failpoint, ledger, logs, providers
 from broker.accesses import Accesses
@@ -22,6 +23,7 @@ from broker.installed import load_connectors, unlisted
 from broker.privacy import erase
 from broker.providers.base import Provider
 from broker.providers.openid import OpenIDProvider
+from broker.recent import Recent
 from broker.runtime import Broker, Clock, utc_now
 from broker.schema import is_current
 from broker.shredlog import ShredLog
@@ -59,8 +61,10 @@ def assemble(environ: Mapping[str, str], *, clock: Clock = utc_now) -> Broker:
         _make_folder(url)
     database = Database(settings.database_url, keystore=settings.keystore_url)
     vault = Vault(KeyRing.load(settings.keys, environ=environ), clock=clock)
+    recent = Recent()
     shred_log = ShredLog(settings.shred_log, database, vault, clock)
     database.before_commit += [
+        _forgetting(recent),
         appender(vault, clock),
         shred_log.put,
         ledger.recorder(vault, clock),
@@ -79,8 +83,18 @@ def assemble(environ: Mapping[str, str], *, clock: Clock = utc_now) -> Broker:
         connectors=connectors,
         accesses=Accesses(database),
         shred_log=shred_log,
+        recent=recent,
         clock=clock,
     )
+
+
+def _forgetting(recent: Recent) -> Callable[[Session], None]:
+    """What this process has changed itself, it does not know from memory as it was before."""
+
+    def put(session: Session) -> None:
+        session.info.setdefault("after_commit", {})["recent"] = recent.drop
+
+    return put
 
 
 def check(broker: Broker) -> None:

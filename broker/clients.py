@@ -1,19 +1,20 @@
 """Callers: OAuth clients of the broker, their secrets and their access tokens. All are stored hashed."""
 
+import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from sqlalchemy import func, or_, select, update
-from sqlalchemy.orm import Session
 
 from broker import audit, strict_json
 from broker.db import Database, insert_if_missing
 from broker.errors import Forbidden, NotFound
 from broker.models import AccessToken, Client, ClientAssertion, ClientSecret
+from broker.recent import Recent
 from broker.secret import Secret, digest, fresh_id, fresh_token
 
 SCOPES = (
@@ -44,6 +45,8 @@ class Caller:
     return_urls: frozenset[str]
     token_hash: bytes | None = None
     """Of the token it came with; None for a client that came with its secret."""
+    read_at: float = math.inf
+    """When its token was read (monotonic seconds); nothing to read for a client without one."""
 
     def require(self, scope: str) -> None:
         """Raises `Forbidden`, naming the scope."""
@@ -230,55 +233,61 @@ def issue_token(database: Database, now: datetime, client_id: str, scopes: Colle
         session.add(row)
 
 
-def caller(database: Database, now: datetime, token: str) -> Caller | None:
-    """Who holds this access token; None where it is unknown, expired, revoked or its client disabled.
+def caller(database: Database, recent: Recent, now: datetime, token: str, *, age: float) -> Caller | None:
+    """Who holds this access token; None where it is unknown, expired, revoked or its client disabled. It may have been
+    read up to `age` seconds ago.
 
     A token's scopes never exceed what the client still has.
     """
-    query = (
-        select(
-            AccessToken.scopes,
-            Client.id,
-            Client.scopes,
-            Client.tenants,
-            Client.connectors,
-            Client.return_urls,
-        )
-        .join(Client, Client.id == AccessToken.client_id)
-        .where(
-            AccessToken.token_hash == digest(token),
-            AccessToken.expires_at > now,
-            AccessToken.revoked_at.is_(None),
-            Client.disabled_at.is_(None),
-        )
+    read_at, held = _held(database, recent, digest(token), age)
+    return replace(held[0], read_at=read_at) if held and held[1] > now else None
+
+
+def still_stands(database: Database, recent: Recent, caller: Caller, *, age: float) -> Caller | None:
+    """The caller as read anew: None where the token that it came with was revoked since, or its client disabled. A
+    token that expires in the middle of a request does not end it."""
+    if caller.token_hash is None:
+        return caller
+    read_at, held = _held(database, recent, caller.token_hash, age)
+    return replace(caller, read_at=read_at) if held else None
+
+
+def _held(
+    database: Database, recent: Recent, token_hash: bytes, age: float
+) -> tuple[float, tuple[Caller, datetime] | None]:
+    """When an access token was read, who holds it, and until when."""
+    return recent.get((token_hash,), lambda: _read(database, token_hash), age=age)
+
+
+def _read(database: Database, token_hash: bytes) -> tuple[Caller, datetime] | None:
+    held = select(
+        AccessToken.scopes,
+        AccessToken.expires_at,
+        Client.id,
+        Client.scopes,
+        Client.tenants,
+        Client.connectors,
+        Client.return_urls,
+    ).join(Client, Client.id == AccessToken.client_id)
+    valid = (
+        AccessToken.token_hash == token_hash,
+        AccessToken.revoked_at.is_(None),
+        Client.disabled_at.is_(None),
     )
     with database.read() as session:
-        row = session.execute(query).first()
+        row = session.execute(held.where(*valid)).first()
     if row is None:
         return None
-    token_scopes, client_id, client_scopes, tenants, connectors, return_urls = row
-    return Caller(
+    token_scopes, expires_at, client_id, client_scopes, tenants, connectors, return_urls = row
+    found = Caller(
         client_id=client_id,
         scopes=frozenset(token_scopes) & frozenset(client_scopes),
         tenants=frozenset(tenants),
         connectors=frozenset(connectors),
         return_urls=frozenset(return_urls),
-        token_hash=digest(token),
+        token_hash=token_hash,
     )
-
-
-def still_stands(session: Session, caller: Caller) -> bool:
-    """Whether the token that the caller came with was not revoked since, nor its client disabled. A token that expires
-    in the middle of a request does not end it."""
-    if caller.token_hash is None:
-        return True
-    query = select(AccessToken.client_id).join(Client, Client.id == AccessToken.client_id)
-    valid = (
-        AccessToken.token_hash == caller.token_hash,
-        AccessToken.revoked_at.is_(None),
-        Client.disabled_at.is_(None),
-    )
-    return session.scalar(query.where(*valid)) is not None
+    return found, expires_at
 
 
 def revoke_token(database: Database, now: datetime, client_id: str, token: str) -> bool:

@@ -6,7 +6,9 @@ state, and nothing is held during a provider call. Whatever a database does, nei
 lock, a connection or a server that takes too long is `Unavailable`.
 """
 
+import math
 import os
+import select
 import sqlite3
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -18,9 +20,10 @@ import psycopg
 from sqlalchemy import Connection, DateTime, Engine, MetaData, TypeDecorator, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from broker.errors import Unavailable
 
@@ -28,6 +31,8 @@ PATIENCE = 10.0
 """Seconds that one statement may take, waiting for locks included."""
 FOR_A_CONNECTION = 5.0
 """Seconds to wait for a connection of the pool, or for a new one."""
+TRUSTED = 0.1
+"""Seconds after its last use in which a connection to PostgreSQL is used again untried."""
 IDLE = 3
 """Times `PATIENCE` that a transaction may stand still before PostgreSQL ends it: a stopped process frees its locks."""
 
@@ -144,7 +149,6 @@ def _engine(url: URL, pool_size: int, patience: float) -> Engine:
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=min(patience, FOR_A_CONNECTION),
-        pool_pre_ping=not embedded,
         hide_parameters=True,
         connect_args={"timeout": patience} if embedded else _postgres_arguments(patience),
     )
@@ -154,6 +158,8 @@ def _engine(url: URL, pool_size: int, patience: float) -> Engine:
         event.listen(engine, "begin", _begin_immediate)
     else:
         event.listen(engine, "do_connect", _connect_bounded(patience))
+        event.listen(engine, "checkin", _left)
+        event.listen(engine, "checkout", _tried(engine))
     return engine
 
 
@@ -202,6 +208,30 @@ def _postgres_arguments(patience: float) -> dict[str, object]:
         "keepalives_count": 3,
         "tcp_user_timeout": 15_000,
     }
+
+
+def _left(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info["left_at"] = time.monotonic()
+
+
+def _tried(engine: Engine) -> Callable[[Any, ConnectionPoolEntry, object], None]:
+    """One is tried first that was not in use just before, or on which the server has said something: that it goes, as
+    a rule. To try each time would double the round trips of a busy process."""
+
+    def taken(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:  # noqa: ANN401 - SQLAlchemy's
+        if _has_said(connection.pgconn.socket) or time.monotonic() - record.info.get("left_at", math.inf) > TRUSTED:
+            try:
+                engine.dialect.do_ping(connection)
+            except psycopg.Error:
+                raise DisconnectionError from None
+
+    return taken
+
+
+def _has_said(socket: int) -> bool:
+    poll = select.poll()
+    poll.register(socket, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _connect_bounded(patience: float) -> Any:  # noqa: ANN401 - SQLAlchemy's signature

@@ -8,7 +8,7 @@ docs/facts/google.md §5.8, docs/facts/meta.md §6.2.
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from broker.connections.use import RELIED_ON
 from broker.errors import RateLimited
 from broker.models import Connection, ProviderCalls, ProviderPause
 from broker.providers.base import Usage, Verdict
@@ -33,9 +34,13 @@ def check(broker: Broker, row: Connection, api: str, options: Mapping[str, str])
     """Before a call of the API at origin `api`: raises `RateLimited` while a pause of the account or the app is in
     force, or where a budget is spent."""
     now, keys = broker.clock(), _keys(row, api)
-    query = select(ProviderPause.until).where(ProviderPause.key.in_(keys), ProviderPause.until > now)
-    with broker.database.read() as session:
-        left = [(until - now).total_seconds() for until in session.scalars(query)]
+
+    def read() -> Sequence[datetime]:
+        with broker.database.read() as session:
+            return session.scalars(select(ProviderPause.until).where(ProviderPause.key.in_(keys))).all()
+
+    _, pauses = broker.recent.get(keys, read, age=RELIED_ON)
+    left = [(until - now).total_seconds() for until in pauses if until > now]
     if left:
         raise _limited(max(left))
     budgets = {key: int(options.get(name) or 0) for key, name in zip(keys, BUDGETS, strict=True)}

@@ -19,7 +19,6 @@ from broker import cursors, metrics
 from broker.accesses import Counted
 from broker.clients import Caller
 from broker.connections import use
-from broker.connections.read import open_account
 from broker.connections.use import Standing
 from broker.errors import ProviderUnavailable
 from broker.models import Connection
@@ -74,7 +73,7 @@ def _page(
         asked_with, listing = gathered(broker, reading)
     except PlaceLost:
         asked_with, listing = _anew(broker, reading)
-    standing = use.again(broker, standing)
+    standing = use.current(broker, standing)
     decision = decide(broker, standing, asset)
     records = _converted(broker, standing, decision, asked_with, listing)
     note_use(broker, caller, standing, decision, len(records))
@@ -100,8 +99,7 @@ def _converted(
     broker: Broker, standing: Standing, decision: Decision, asked_with: Place, listing: Listing
 ) -> list[dict[str, Any]]:
     """Cut every record, then let the connector shape it. One without an identity is no record."""
-    with broker.database.read() as session:
-        account = open_account(broker, session, standing.connection)["id"]
+    account = use.account_id(broker, standing.connection)
     source = {"provider": standing.connection.provider, "account": account}
     resource, fields = decision.resource, set(decision.fields) & set(asked_with.fields)
     items = [raw for raw in listing.items if is_identified(raw, resource)]

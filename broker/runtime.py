@@ -16,6 +16,7 @@ from broker.providers.base import Provider
 from broker.providers.line import Line
 from broker.providers.resource import Resource
 from broker.shredlog import ShredLog
+from broker.recent import Recent
 from broker.upstream import Upstream
 from broker.vault import Vault
 
@@ -41,6 +42,7 @@ class Broker:
     connectors: Mapping[str, Connector]
     accesses: Accesses
     shred_log: ShredLog
+    recent: Recent
     clock: Clock
 
     def provider(self, name: str) -> Provider:

@@ -19,7 +19,7 @@ from broker.connections.owe import owe_tending
 from broker.connections.reread import reread, set_granted
 from broker.connections.revoke import ended_by_provider
 from broker.connections.tokens import open_token, orphan, store_tokens
-from broker.connections.use import Standing, again
+from broker.connections.use import RELIED_ON, Standing, again
 from broker.errors import (
     BrokerError,
     ProviderUnavailable,
@@ -123,8 +123,13 @@ def look(broker: Broker, row: Connection, *, begin_by: float | None = None) -> N
 
 
 def _opened(broker: Broker, current: Standing) -> Token:
-    with broker.database.read() as session:
-        token = open_token(broker, session, current.connection, "access_token")
+    row = current.connection
+
+    def read() -> Secret | None:
+        with broker.database.read() as session:
+            return open_token(broker, session, row, "access_token")
+
+    _, token = broker.recent.get((row.id, "access_token", row.token_version), read, age=RELIED_ON)
     if token is None:
         raise ReconnectRequired("There is no access token. Send the user to connect again.")
     return Token(token, current)

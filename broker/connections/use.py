@@ -1,15 +1,15 @@
 """Use: the state on which one request relies, read before the provider is called and again before data leave (I2)."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import and_, select
 
 from broker.clients import Caller, still_stands
-from broker.connections.read import known_connection
+from broker.connections.read import open_account
 from broker.contract import Connector
 from broker.errors import (
     BrokerError,
@@ -17,6 +17,7 @@ from broker.errors import (
     ConnectionSuspended,
     GrantWithdrawn,
     InvalidRequest,
+    NotFound,
     NotGranted,
     ReconnectRequired,
     Unauthorized,
@@ -56,16 +57,16 @@ def standing(broker: Broker, caller: Caller, connection_id: str, connector_name:
     """Raises what contract §2 says for a connection or grant that gives no data. A missing grant is a denial."""
     connector = broker.connector(connector_name)
     caller.require_connector(connector_name)
-    read_at = time.monotonic()
-    with broker.database.read() as session:
-        connection = known_connection(session, caller, connection_id)
-        provider = broker.providers.get(connection.provider)
-        if provider is None or provider.kind != connector.provider:
-            raise NotGranted("This connector belongs to another provider.")
-        grant = _grant(session, connection, connector_name)
-    if error := state_error(connection):
+    read_at, state = _state(broker, connection_id, connector_name, RELIED_ON)
+    if state is None or not caller.acts_for(state.connection.tenant):
+        raise NotFound
+    provider = broker.providers.get(state.connection.provider)
+    if provider is None or provider.kind != connector.provider:
+        raise NotGranted("This connector belongs to another provider.")
+    grant = _grant(state)
+    if error := state_error(state.connection):
         raise error
-    return Standing(connection, grant, connector, caller, read_at)
+    return Standing(state.connection, grant, connector, caller, min(read_at, caller.read_at))
 
 
 def recent(broker: Broker, earlier: Standing) -> Standing:
@@ -78,10 +79,16 @@ def recent(broker: Broker, earlier: Standing) -> Standing:
     for _ in range(READINGS):
         if standing.is_recent():
             return standing
-        standing = again(broker, standing)
+        standing = again(broker, standing, age=RELIED_ON)
     if standing.is_recent():
         return standing
     raise Unavailable("The database is too slow to tell whether these data may still be handed out.")
+
+
+def current(broker: Broker, earlier: Standing) -> Standing:
+    """The right to decide on what the provider has answered: read anew unless it was read just now. Raises as
+    `again`."""
+    return earlier if earlier.is_recent() else again(broker, earlier, age=RELIED_ON)
 
 
 @contextmanager
@@ -95,33 +102,61 @@ def unless_shredded(broker: Broker, standing: Standing) -> Iterator[None]:
         raise
 
 
-def again(broker: Broker, earlier: Standing) -> Standing:
-    """The same right, read anew. Raises when the connection, this very grant or the caller's token was ended since.
+def again(broker: Broker, earlier: Standing, *, age: float = 0.0) -> Standing:
+    """The same right, read anew: by a reading that began at most `age` seconds ago, so 0 is one of one's own.
 
-    `Unavailable` where the user connected again meanwhile: the newer grant may allow less, and a new request will tell.
+    Raises when the connection, this very grant or the caller's token was ended since; `Unavailable` where the user
+    connected again meanwhile: the newer grant may allow less, and a new request will tell.
     """
-    read_at = time.monotonic()
-    with broker.database.read() as session:
-        connection = session.get(Connection, earlier.connection.id)
-        if connection is None:
-            raise ConnectionRevoked("The connection was revoked.")
-        if not still_stands(session, earlier.caller):
-            raise Unauthorized("The access token was revoked meanwhile.")
-        if error := state_error(connection):
-            raise error
-        grant = _grant(session, connection, earlier.connector.name)
+    read_at, state = _state(broker, earlier.connection.id, earlier.connector.name, age)
+    if state is None:
+        raise ConnectionRevoked("The connection was revoked.")
+    caller = still_stands(broker.database, broker.recent, earlier.caller, age=age)
+    if caller is None:
+        raise Unauthorized("The access token was revoked meanwhile.")
+    if error := state_error(state.connection):
+        raise error
+    grant = _grant(state)
     if grant.id != earlier.grant.id:
         raise Unavailable("The user has just connected again. Repeat the request.")
-    return Standing(connection, grant, earlier.connector, earlier.caller, read_at)
+    return Standing(state.connection, grant, earlier.connector, caller, min(read_at, caller.read_at))
 
 
-def _grant(session: Session, connection: Connection, connector_name: str) -> Grant:
-    query = select(Grant).where(Grant.connection_id == connection.id, Grant.connector == connector_name)
-    grants = session.scalars(query).all()
-    live = next((grant for grant in grants if grant.live), None)
-    if live is None and not connection.live:
+def account_id(broker: Broker, row: Connection) -> str:
+    """The account's id at the provider. Raises `Undecryptable` where it was shredded."""
+
+    def read() -> str:
+        with broker.database.read() as session:
+            return open_account(broker, session, row)["id"]
+
+    return broker.recent.get((row.id, "account", row.account_version), read, age=RELIED_ON)[1]
+
+
+class _State(NamedTuple):
+    """What stands in the database: the connection, and all grants of the connector on it."""
+
+    connection: Connection
+    grants: Sequence[Grant]
+
+
+def _state(broker: Broker, connection_id: str, connector: str, age: float) -> tuple[float, _State | None]:
+    """One reading for all requests that come together; when it began, and None where there is no such connection."""
+
+    def read() -> _State | None:
+        on = and_(Grant.connection_id == Connection.id, Grant.connector == connector)
+        query = select(Connection, Grant).outerjoin(Grant, on).where(Connection.id == connection_id)
+        with broker.database.read() as session:
+            rows = session.execute(query).all()
+        return _State(rows[0][0], [grant for _, grant in rows if grant]) if rows else None
+
+    return broker.recent.get((connection_id, "state", connector), read, age=age)
+
+
+def _grant(state: _State) -> Grant:
+    live = next((grant for grant in state.grants if grant.live), None)
+    if live is None and not state.connection.live:
         raise ConnectionRevoked("The connection was revoked.")
-    if live is None and grants:
+    if live is None and state.grants:
         raise GrantWithdrawn("The user withdrew this connector.")
     if live is None:
         raise NotGranted("The user never granted this connector on this connection.")

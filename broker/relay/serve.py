@@ -8,7 +8,6 @@ from functools import partial
 
 from broker.clients import Caller
 from broker.connections import use
-from broker.connections.read import open_account
 from broker.connections.use import Standing
 from broker.errors import OperationDenied, ProviderUnavailable
 from broker.providers.data.relayed import Kept, Passing
@@ -38,13 +37,18 @@ def relayed(broker: Broker, caller: Caller, connection_id: str, connector_name: 
         first = proven(broker, standing, calls, until) if calls[0].is_below else calls[0]
 
         def make(current: Standing) -> Call:
-            return _same(prepared(broker, current, asked), first)
+            return first if _is_same(current, standing) else _same(prepared(broker, current, asked), first)
 
         found = answered(broker, standing, make, until)
-        standing = use.again(broker, standing)
-        document, records = _document(broker, standing, make(standing), found)
-        note_use(broker, caller, standing, found.call.decision, records)
-        return Relayed(document, standing)
+        newest = use.current(broker, standing)
+        document, records = _document(broker, newest, make(newest), found)
+        note_use(broker, caller, newest, found.call.decision, records)
+        return Relayed(document, newest)
+
+
+def _is_same(current: Standing, earlier: Standing) -> bool:
+    """By one reading: a newer one that says the same is decided on like any other."""
+    return current.connection is earlier.connection and current.grant is earlier.grant
 
 
 def _same(calls: list[Call], first: Call) -> Call:
@@ -71,7 +75,7 @@ def _document(broker: Broker, standing: Standing, call: Call, found: Answered) -
 def _passing(broker: Broker, standing: Standing, call: Call, found: Answered) -> Passing:
     decision, resource = call.decision, call.decision.resource
     fields = frozenset(decision.fields) & frozenset(found.call.decision.fields)
-    account = _account(broker, standing) if resource.of_account else None
+    account = use.account_id(broker, standing.connection) if resource.of_account else None
 
     def keep(raw: object) -> Kept | None:
         if not isinstance(raw, Mapping) or not is_identified(raw, resource):
@@ -84,11 +88,6 @@ def _passing(broker: Broker, standing: Standing, call: Call, found: Answered) ->
 
     link = partial(_linked, broker, standing, found.call)
     return Passing(resource, fields, found.call.values, found.call.body or {}, keep, link)
-
-
-def _account(broker: Broker, standing: Standing) -> str:
-    with broker.database.read() as session:
-        return str(open_account(broker, session, standing.connection)["id"])
 
 
 def _linked(broker: Broker, standing: Standing, call: Call, changed: Mapping[str, str]) -> str:

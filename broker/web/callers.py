@@ -6,6 +6,7 @@ from flask import current_app, g, request
 
 from broker import clients
 from broker.clients import Caller
+from broker.connections import use
 from broker.errors import InvalidRequest, Unauthorized
 from broker.runtime import Broker
 
@@ -30,10 +31,14 @@ def caller(*scopes: str) -> Caller:
     if header and not match and "," in header:
         raise InvalidRequest("Send one Authorization header.", status=400)
     broker = the_broker()
-    found = clients.caller(broker.database, broker.clock(), match[1]) if match else None
+    found = _held(broker, match[1]) if match else None
     if found is None:
         raise Unauthorized("Get an access token at /oauth/token and send it as a bearer token.")
     g.client_id = found.client_id
     for scope in scopes:
         found.require(scope)
     return found
+
+
+def _held(broker: Broker, token: str) -> Caller | None:
+    return clients.caller(broker.database, broker.recent, broker.clock(), token, age=use.RELIED_ON)
