@@ -12,12 +12,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
+from sqlalchemy import or_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from broker.db import Database
 from broker.errors import BrokerError, Unavailable
-from broker.models import AccessCount
+from broker.models import AccessCount, Connection
 
 EVERY = 0.4
 """Seconds between two writes."""
@@ -43,18 +44,22 @@ class Accesses:
         self._lock, self._writing = threading.Lock(), threading.Lock()
         self._pages: Counter[Counted] = Counter()
         self._records: Counter[Counted] = Counter()
+        self._used: dict[str, datetime] = {}
+        """Connections whose last use is to be written."""
         self._since: float | None = None
         """When the oldest count that is not yet written was made."""
         self._wake, self._closed = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
 
-    def count(self, accessed: Counted, records: int) -> None:
-        """Count one page before it is served. Raises `Unavailable` where counts have waited too long."""
+    def count(self, accessed: Counted, records: int, used_at: datetime | None = None) -> None:
+        """Count one page before it is served; `used_at`: to be written as the connection's last use. Raises `Unavailable` where counts have waited too long."""
         with self._lock:
             if self._since is not None and self._monotonic() - self._since > AT_MOST:
                 raise Unavailable("Accesses cannot be counted at the moment, so no data is given out.")
             self._pages[accessed] += 1
             self._records[accessed] += records
+            if used_at:
+                self._used[accessed.connection_id] = used_at
             self._since = self._monotonic() if self._since is None else self._since
             if self._thread is None:
                 self._start()
@@ -64,18 +69,21 @@ class Accesses:
         """Write what was counted; a failure keeps it for the next time. Raises `Unavailable`."""
         with self._writing:
             with self._lock:
-                pages, records, since = self._pages, self._records, self._since
-                self._pages, self._records, self._since = Counter(), Counter(), None
+                pages, records, used, since = self._pages, self._records, self._used, self._since
+                self._pages, self._records, self._used, self._since = Counter(), Counter(), {}, None
             if not pages:
                 return
             try:
                 with self._database.write() as session:
                     for accessed in sorted(pages):
                         _add(session, accessed, pages[accessed], records[accessed])
+                    for connection_id in sorted(used):
+                        _use(session, connection_id, used[connection_id])
             except BrokerError:
                 with self._lock:
                     self._pages.update(pages)
                     self._records.update(records)
+                    self._used = {**used, **self._used}
                     self._since = since
                 raise
 
@@ -115,3 +123,8 @@ def _add(session: Session, accessed: Counted, pages: int, records: int) -> None:
         "records": AccessCount.records + statement.excluded.records,
     }
     session.execute(statement.on_conflict_do_update(index_elements=list(Counted._fields), set_=total))
+
+
+def _use(session: Session, connection_id: str, at: datetime) -> None:
+    earlier = or_(Connection.last_used_at.is_(None), Connection.last_used_at < at)
+    session.execute(update(Connection).where(Connection.id == connection_id, earlier).values(last_used_at=at))

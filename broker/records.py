@@ -13,15 +13,12 @@ from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import or_, update
-
 from broker import cursors, metrics
 from broker.accesses import Counted
 from broker.clients import Caller
 from broker.connections import use
 from broker.connections.use import Standing
 from broker.errors import ProviderUnavailable
-from broker.models import Connection
 from broker.providers.resource import Listing, Place
 from broker.reading import Decision, PlaceLost, Reading, decide, gathered, is_identified
 from broker.runtime import Broker
@@ -116,11 +113,8 @@ def note_use(broker: Broker, caller: Caller, standing: Standing, decision: Decis
     now, row = broker.clock(), standing.connection
     hour = now.replace(minute=0, second=0, microsecond=0)
     of = Counted(caller.client_id, row.id, standing.connector.name, decision.resource.name, hour)
-    broker.accesses.count(of, records)
+    broker.accesses.count(
+        of, records, now if row.last_used_at is None or now - row.last_used_at >= USED_EVERY else None
+    )
     metrics.RECORDS.labels(of.connector).inc(records)
     log.info("accessed", extra={**of._asdict(), "hour": of.hour.isoformat(), "records": records})
-    if row.last_used_at and now - row.last_used_at < USED_EVERY:
-        return
-    stale = or_(Connection.last_used_at.is_(None), Connection.last_used_at < now - USED_EVERY)
-    with broker.database.write() as session:
-        session.execute(update(Connection).where(Connection.id == row.id, stale).values(last_used_at=now))
