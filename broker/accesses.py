@@ -52,7 +52,10 @@ class Accesses:
         self._thread: threading.Thread | None = None
 
     def count(self, accessed: Counted, records: int, used_at: datetime | None = None) -> None:
-        """Count one page before it is served; `used_at`: to be written as the connection's last use. Raises `Unavailable` where counts have waited too long."""
+        """Count one page before it is served; `used_at`: to be written as the connection's last use.
+
+        Raises `Unavailable` where counts have waited too long.
+        """
         with self._lock:
             if self._since is not None and self._monotonic() - self._since > AT_MOST:
                 raise Unavailable("Accesses cannot be counted at the moment, so no data is given out.")

@@ -15,8 +15,8 @@ from broker.identity import Identity
 from broker.providers.base import Provider
 from broker.providers.line import Line
 from broker.providers.resource import Resource
-from broker.shredlog import ShredLog
 from broker.recent import Recent
+from broker.shredlog import ShredLog
 from broker.upstream import Upstream
 from broker.vault import Vault
 
