@@ -100,7 +100,8 @@ def download(session_id: str) -> Response:
     held = sessions.exported(the_broker(), row, wanted)
     if wanted == "json":
         return _download(json.dumps(held, ensure_ascii=False, indent=2), "application/json", "my-data.json")
-    return _download(render_template("export.html", locale="en", held=held), "text/html", "my-data.html")
+    page = render_template("portal_data.html", locale=row.locale, texts=TEXTS[row.locale], held=held)
+    return _download(page, "text/html", "my-data.html")
 
 
 @portal.post("/<session_id>/language")

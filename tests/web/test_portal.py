@@ -319,5 +319,7 @@ def test_everything_held_can_be_downloaded(user: SalesApp) -> None:
     readable = portal.post("/export", {"as": "html"})
     assert readable.headers["Content-Type"].startswith("text/html")
     assert "ani@example.com" in readable.text
+    named = {f"data_{name}" for name, entries in json.loads(answer.text).items() if not isinstance(entries, str)}
+    assert {name for name in named if TEXTS["en"].get(name, "…") not in readable.text} == set()
     assert theirs not in readable.text
     assert portal.post("/export", {"as": "xml"}).status_code == 400
