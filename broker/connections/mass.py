@@ -81,6 +81,7 @@ def end_all(
                 break
         except _Closed:
             continue
+    broker.shred_log.flush()  # a repeated one, too, is answered only when the log knows
     failpoint("revoke.committed")
     time.sleep(use.WAIT)
     with broker.database.read() as session:

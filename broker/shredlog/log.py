@@ -44,6 +44,7 @@ ENDS: Mapping[str, tuple[str, ...]] = {
     "orphan.ended": ("orphan",),
     "subject.erasure_asked": (),
     "subject.erased": (),
+    "tenant.erased": (),
     "provider_app.removed": ("app",),
     "client.disabled": ("client",),
 }

@@ -324,7 +324,7 @@ def test_a_log_that_is_missing_cut_or_changed_refuses_the_start_and_names_the_wa
     lines = whole.splitlines(keepends=True)
     with another(house) as broker:
         for wrong in (None, "".join(lines[:-1]), whole[:-20] + "0" + whole[-19:], whole.replace("revoked", "resumed")):
-            path.unlink()
+            path.unlink(missing_ok=True)
             if wrong is not None:
                 path.write_text(wrong)
             for use in (broker.shred_log.check, lambda: restore(broker)):
