@@ -51,7 +51,7 @@ def configure(key_file: str, app_id: str | None, events: Sequence[str], url: str
         raise click.UsageError(f"--event: {', '.join(unknown)[:100]}: unknown; there are: {', '.join(TYPES)}")
     wanted = list(dict.fromkeys(events)) or list(OFFERED)
     to = url or _receiver(broker, app_id)
-    _stream(broker, key_file).configure(to, wanted)
+    _stream(broker, key_file).configure(to, [TYPES[name] for name in wanted])
     _noted(broker, app_id, "configured", events=wanted)
     _tell({"url": to, "events": wanted}, f"Google sends {', '.join(wanted)} to {to}", as_json)
 

@@ -11,7 +11,6 @@ from joserfc.jwk import RSAKey
 
 from broker import strict_json
 from broker.errors import ProviderUnavailable
-from broker.providers.google_events import TYPES
 from broker.secret import Secret
 from broker.upstream import Answer, Upstream
 
@@ -71,12 +70,10 @@ class Stream:
     account: ServiceAccount
     now: Callable[[], float]
 
-    def configure(self, url: str, names: Sequence[str]) -> None:
-        """Have these events sent to `url`; replaces what was configured."""
+    def configure(self, url: str, uris: Sequence[str]) -> None:
+        """Have the events of these types sent to `url`; replaces what was configured."""
         delivery = {"delivery_method": PUSH, "url": url}
-        self._ask(
-            "POST", "/v1beta/stream:update", {"delivery": delivery, "events_requested": [TYPES[n] for n in names]}
-        )
+        self._ask("POST", "/v1beta/stream:update", {"delivery": delivery, "events_requested": list(uris)})
 
     def configuration(self) -> Mapping[str, Any]:
         """As Google tells it, under its own names."""
