@@ -27,7 +27,7 @@ def _told(name: str, named: list[dict[str, Any]]) -> dict[str, Any]:
             "202": {"description": "Done and durable, whether the account is known here or not."},
             "400": {
                 "description": "Not signed for this client, or no security event token.",
-                "content": {"application/json": {"schema": REFUSAL}},
+                "content": {"application/json": {"schema": REFUSAL}, **PROBLEM},
             },
             "404": {"description": "Google is not configured here.", "content": PROBLEM},
             "413": {"description": "Too large.", "content": PROBLEM},
