@@ -58,6 +58,8 @@ class Restored:
     clients: int = 0
     sessions: int = 0
     """Attempts to connect that were ended: what they had used once must not be used again."""
+    tenants: list[str] = field(default_factory=list)
+    """To be erased again by the operator: a tenant's keys go last of all."""
     absent: int = 0
     """Connections ended since that this backup does not know: made after it."""
     possibly_orphaned: list[str] = field(default_factory=list)
@@ -259,6 +261,9 @@ class _Replay:
         if subject is not None and erase.ask(self.broker, ACTOR, line.of("tenant"), subject)[1]:
             self.subjects.add(line.of("subject"))
 
+    def _tenant(self, session: Session, line: Line) -> None:  # noqa: ARG002 - as the others
+        self.done.tenants.append(line.of("tenant"))
+
     def _app(self, session: Session, line: Line) -> None:
         row = session.get(OwnProviderApp, line.of("app"))
         if row and row.live:
@@ -297,6 +302,7 @@ ACTS: Mapping[str, Callable[[_Replay, Session, Line], None]] = {
     "orphan.ended": _Replay._orphan,
     "subject.erasure_asked": _Replay._erased,
     "subject.erased": _Replay._erased,
+    "tenant.erased": _Replay._tenant,
     "provider_app.removed": _Replay._app,
     "client.disabled": _Replay._client,
 }

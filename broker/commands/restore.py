@@ -93,6 +93,8 @@ def _show(done: "Restored", *, dry_run: bool, new_log: bool) -> None:
         click.echo(TEXTS[name].format(count))
     if done.possibly_orphaned:
         click.echo(f"Whether the provider was told of these is not known: {', '.join(done.possibly_orphaned)}")
+    if done.tenants:
+        click.echo(f"Erase these tenants again (broker privacy erase-tenant): {', '.join(done.tenants)}")
     if new_log:
         click.echo("A new shred log is begun. What was revoked since the backup, and not replayed, may be alive again.")
     elif not facts:
