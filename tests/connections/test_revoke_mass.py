@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 import requests
 from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
 
 from broker.clients import Caller
 from broker.connections import mass, use
 from broker.connections.mass import Wanted
+from broker.db import Base
 from broker.models import AuditEntry, Authorization, Connection, Duty, Grant, Revocation
 from tests.connections.test_revoke import code, of_kios, revocation
 from tests.house import BUDI, House, SalesApp
@@ -31,29 +33,30 @@ def ended(receipt: dict[str, Any]) -> set[tuple[str, str]]:
     return {(item["id"], item["ended"]) for item in receipt["connections"]}
 
 
-def many(house: House, like: str, count: int) -> list[str]:
+def many(session: Session, like: str, count: int) -> list[str]:
     """Further connections like this one, each of another subject and account; nothing opens that is sealed in them."""
-    with house.broker.database.write() as session:
-        row, grants = session.get_one(Connection, like), session.scalars(select(Grant).filter_by(connection_id=like))
-        columns = {column.key: getattr(row, column.key) for column in Connection.__table__.columns}
-        granted = [
-            {column.key: getattr(grant, column.key) for column in Grant.__table__.columns} for grant in grants.all()
-        ]
-        made = [
-            columns
-            | {"id": f"con_{secrets.token_hex(16)}", "subject": f"s{number}", "account_index": secrets.token_bytes(32)}
-            for number in range(count)
-        ]
-        session.execute(insert(Connection), made)
-        accounts = [{"app_id": one["app_id"], "account_index": one["account_index"]} for one in made]
-        session.execute(insert(Authorization), accounts)
-        copies = [
-            grant | {"id": f"gra_{secrets.token_hex(16)}", "connection_id": one["id"]}
-            for one in made
-            for grant in granted
-        ]
-        session.execute(insert(Grant), copies)
+    (row,), grants = _copied(session, Connection, id=like), _copied(session, Grant, connection_id=like)
+    made = [
+        row | {"id": f"con_{secrets.token_hex(16)}", "subject": f"s{n}", "account_index": secrets.token_bytes(32)}
+        for n in range(count)
+    ]
+    own = [
+        grant | {"id": f"gra_{secrets.token_hex(16)}", "connection_id": one["id"]} for one in made for grant in grants
+    ]
+    session.execute(insert(Authorization), [{name: one[name] for name in ("app_id", "account_index")} for one in made])
+    session.execute(insert(Connection), made)
+    session.execute(insert(Grant), own)
     return [one["id"] for one in made]
+
+
+def _copied(session: Session, table: type[Base], **which: str) -> list[dict[str, Any]]:
+    rows = session.scalars(select(table).filter_by(**which)).all()
+    return [{column.key: getattr(row, column.key) for column in table.__table__.columns} for row in rows]
+
+
+def more(house: House, like: str, count: int) -> list[str]:
+    with house.broker.database.write() as session:
+        return many(session, like, count)
 
 
 def completions(house: House) -> list[str]:
@@ -137,7 +140,7 @@ def test_a_job_that_runs_while_its_tenant_is_ended_gets_no_data(sqlite_house: Ho
 def test_twenty_at_once_share_one_receipt(house: House, app: SalesApp) -> None:
     """REL-32: whoever asks for the same while it is being done goes on with the same receipt."""
     first = app.connect()["id"]
-    wanted = {first, *many(house, first, 30)}
+    wanted = {first, *more(house, first, 30)}
     with ThreadPoolExecutor(20) as callers:
         answers = list(callers.map(lambda _: revoke_all(app), range(20)))
     assert {answer.status_code for answer in answers} <= {200, 202}
@@ -179,7 +182,7 @@ def test_what_never_matched_has_an_empty_completed_receipt(sqlite_house: House) 
 def test_it_waits_once_however_many_it_ends(sqlite_house: House) -> None:
     """I2."""
     app = sqlite_house.client()
-    many(sqlite_house, app.connect()["id"], 20)
+    more(sqlite_house, app.connect()["id"], 20)
     began = time.monotonic()
     assert len(revocation(revoke_all(app))["connections"]) == 21
     assert use.WAIT <= time.monotonic() - began < 10 * use.WAIT
@@ -195,7 +198,7 @@ def test_it_waits_once_however_many_it_ends(sqlite_house: House) -> None:
 def test_what_does_not_end_within_the_deadline_is_503_and_goes_on_when_repeated(
     house: House, app: SalesApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    many(house, app.connect()["id"], 8)
+    more(house, app.connect()["id"], 8)
     monkeypatch.setattr(mass, "BATCH", 3)
     monkeypatch.setattr(mass, "ENOUGH", 0.0)
     answers = [revoke_all(app) for _ in range(4)]
@@ -211,7 +214,7 @@ def test_an_open_receipt_says_so_and_a_duty_goes_on_where_nobody_repeats(
     house: House, app: SalesApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And it does not end what was connected since: nobody asked for that."""
-    many(house, app.connect()["id"], 5)
+    more(house, app.connect()["id"], 5)
     monkeypatch.setattr(mass, "BATCH", 2)
     monkeypatch.setattr(mass, "ENOUGH", 0.0)
     assert revoke_all(app).status_code == 503
@@ -243,7 +246,7 @@ def test_a_batch_that_fails_is_undone_whole(sqlite_house: House, monkeypatch: py
 
 def test_receipts_show_some_in_lists_and_all_by_themselves(sqlite_house: House) -> None:
     app = sqlite_house.client()
-    many(sqlite_house, app.connect()["id"], 60)
+    more(sqlite_house, app.connect()["id"], 60)
     receipt = revocation(revoke_all(app))
     (listed,) = app.call("GET", "/v1/revocations").json()["items"]
     assert (len(receipt["connections"]), len(listed["connections"]), listed["cut"]) == (61, 50, True)
@@ -253,7 +256,7 @@ def test_receipts_show_some_in_lists_and_all_by_themselves(sqlite_house: House) 
 
 def test_progress_is_told_batch_by_batch(sqlite_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     app = sqlite_house.client()
-    many(sqlite_house, app.connect()["id"], 4)
+    more(sqlite_house, app.connect()["id"], 4)
     monkeypatch.setattr(mass, "BATCH", 2)
     seen: list[tuple[int, int]] = []
     mass.end_all(sqlite_house.broker, OPERATOR, Wanted("toko"), None, lambda *told: seen.append(told))

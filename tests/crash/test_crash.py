@@ -22,6 +22,7 @@ ELSEWHERE = {
     "erase.asked",
     "erase.cleaned",
     "event.sent",
+    "mass.batch",
     "restore.replayed",
     "shredlog.owed",
     "shredlog.written",
