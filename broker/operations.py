@@ -145,7 +145,7 @@ class Operation:
 
 
 class _Segment(NamedTuple):
-    """A literal, or a variable between a literal prefix and suffix."""
+    """A literal, or a variable between a literal prefix and suffix. One with two variables would fit nothing."""
 
     prefix: str
     is_variable: bool
@@ -154,7 +154,7 @@ class _Segment(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> "_Segment":
         prefix, brace, rest = text.partition("{")
-        return cls(prefix, bool(brace), rest.rpartition("}")[2])
+        return cls(prefix, bool(brace), rest.partition("}")[2])
 
     def fits(self, raw: str) -> bool:
         """In a variable a bare `:` would begin a verb; as data it comes encoded (docs/facts/google.md §4.4)."""

@@ -203,3 +203,11 @@ def test_a_literal_wins_over_a_variable_with_a_literal_beside_it_and_that_over_a
     for listed in (found, found[::-1]):
         for path, expected in urls.items():
             assert Catalog(listed).match("GET", f"https://api.example/v1/orders/{path}").id == expected
+
+
+def test_a_segment_with_two_variables_fits_nothing():
+    """No table has one. Where the first ends and the second begins, two could read in two ways."""
+    two = Catalog([Operation("two", "GET", "https://api.example", "/v1/{a}-{b}", frozenset({"orders"}), {})])
+    for path in ("1-2", "1", "-", "1-{b}", "{a}-{b}"):
+        with pytest.raises(OperationDenied):
+            two.match("GET", f"https://api.example/v1/{path}")
