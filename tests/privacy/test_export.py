@@ -29,7 +29,8 @@ def _rows(house: House, table: str, word: str) -> list[dict[str, Any]]:
     return [row for row in found if any(word in str(value) for value in row.values())]
 
 
-def test_the_export_is_all_that_any_table_holds_of_the_subject_and_no_more(house: House) -> None:
+def test_the_export_is_all_that_any_table_holds_of_the_subject_and_no_more(sqlite_house: House) -> None:
+    house = sqlite_house
     app, other = sales_app(house), house.client("connect", "records:read", subject="budi")
     hears = {"url": "http://127.0.0.1:9/", "tenants": ["toko"], "types": ["*"]}
     house.client("events").call("POST", "/v1/event-endpoints", hears)

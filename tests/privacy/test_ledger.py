@@ -65,3 +65,19 @@ def test_an_old_consent_keeps_the_wording_of_its_day(sqlite_house: House) -> Non
         kept = {row.hash: json.loads(row.text)["purpose"] for row in session.scalars(select(ConsentWording))}
     assert kept.keys() == texts
     assert sorted(kept.values()) == ["Purpose: Call back", "Tujuan: Advertising"]
+
+
+def test_what_no_consent_names_is_not_given_though_the_scope_would_open_it(sqlite_house: House) -> None:
+    """PRV-01: another connector of the same scope, and a field beyond those of the receipt."""
+    app = sqlite_house.client()
+    connection = app.connect("google_contacts")["id"]
+    (given,) = _consents(sqlite_house)
+    categories = json.loads(given.record)["purposes"][0]["pii_categories"]
+    with sqlite_house.broker.database.read() as session:
+        fields = session.scalars(select(Grant)).one().fields
+    assert {one["resource"]: sorted(one["fields"]) for one in categories} == {
+        name: sorted(named) for name, named in fields.items()
+    }
+    refused = app.records(connection, "google_calendar")
+    assert (refused.status_code, refused.json()["code"]) == (403, "not_granted")
+    assert sqlite_house.google.requests("/calendar") == []

@@ -14,7 +14,8 @@ def _counts(house: House) -> dict[str, int]:
         return {table.__tablename__: session.scalar(select(func.count()).select_from(table)) or 0 for table in TABLES}
 
 
-def test_each_table_is_swept_at_its_own_time_and_the_audit_stays(house: House) -> None:
+def test_each_table_is_swept_at_its_own_time_and_the_audit_stays(sqlite_house: House) -> None:
+    house = sqlite_house
     app, clock = house.client(), house.clock
     ended, stays = app.connect("google_contacts")["id"], app.connect("google_calendar", account="109876543210987654321")
     app.records(ended)
