@@ -34,6 +34,7 @@ def gunicorn_command(settings: Settings, *, bind: str, workers: int, threads: in
     """No forwarder is trusted and no access log is written: request lines carry one-time codes (INP-70, I1)."""
     deadline = int(settings.request_deadline)
     options = {
+        "--config": "python:broker.preloaded",
         "--bind": bind,
         "--workers": str(workers),
         "--worker-class": "gthread",
