@@ -269,3 +269,8 @@ def test_catalogs_are_merged_in_order_and_the_last_of_one_id_counts():
     for gone in ("/v1/orders/o1/items", "/v2/orders"):
         with pytest.raises(OperationDenied):
             merged.match("GET", ORIGIN + gone)
+
+
+def test_the_name_of_a_parameter_is_encoded_as_its_value_is():
+    odd = operation("/v1/orders", **{"a/b&c=": PLAIN})
+    assert odd.url({"a/b&c=": "d/e&f="}) == f"{ORIGIN}/v1/orders?a%2Fb%26c%3D=d%2Fe%26f%3D"

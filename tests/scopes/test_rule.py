@@ -152,6 +152,41 @@ def test_the_asset_changes_nothing_of_which_fields_pass(question: Question):
     assert passed(one) == passed(replace(question, hangs_on_asset=False, chosen=(), asset=None))
 
 
+@pytest.mark.parametrize(
+    ("hangs", "chosen", "asked", "expected"),
+    [
+        (False, (), None, None),
+        (False, ("x",), None, None),
+        (False, ("x",), "x", NoAsset("takes none")),
+        (True, (), None, NoAsset("none chosen")),
+        (True, (), "x", NoAsset("not chosen")),
+        (True, ("x",), None, "x"),
+        (True, ("x",), "x", "x"),
+        (True, ("x",), "y", NoAsset("not chosen")),
+        (True, ("x", "y"), None, NoAsset("not named")),
+        (True, ("x", "y"), "y", "y"),
+    ],
+)
+def test_the_asset_is_the_one_that_was_chosen_or_asked_for_among_several_or_none_with_the_reason(
+    hangs: bool, chosen: tuple[str, ...], asked: str | None, expected: object
+):
+    question = Question(
+        Reads("resource", ("f",)), {"f": ("a",)}, {"list": {"a"}}, {"a"}, {"a"}, ("f",), hangs, chosen, asked
+    )
+    ruled = rule(question)
+    assert (ruled.asset if isinstance(ruled, Ruling) else ruled) == expected
+
+
+def test_where_no_operation_reads_it_what_is_missing_is_what_the_fields_need():
+    """The required ones, or else all."""
+    for reads, expected in (
+        (Reads("resource", ("f",), ("g",)), ("a",)),
+        (Reads("resource", (), ("f", "g")), ("a", "b")),
+    ):
+        question = Question(reads, {"f": ("a",), "g": ("b",)}, {}, {"a"}, {"a"}, ("f", "g"), hangs_on_asset=False)
+        assert rule(question) == Denied(expected)
+
+
 # --- order, and what is said -----------------------------------------------------------------------------------
 
 
