@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 
 from broker import signing
 from broker.connections import receipts
+from broker.connections.orphans import listed
 from broker.models import ConnectionKey, SigningKey
 from broker.proof import checked, statements
 from broker.signing import NotGenuine, verified
@@ -89,7 +90,7 @@ def test_what_an_older_key_signed_verifies_and_that_key_signs_no_more(house: Hou
     newest = signing.rotate(house.broker)
     new = signing.signed(house.broker, {"a": 2}, typ="test")
     keys = jwks(app)
-    assert [key["kid"] for key in keys["keys"]][0] == newest == signing.header(new)["kid"]
+    assert keys["keys"][0]["kid"] == newest == signing.header(new)["kid"]
     assert (verified(old, keys)["a"], verified(new, keys)["a"]) == (1, 2)
     with house.broker.database.read() as session:
         rows = session.scalars(select(SigningKey).order_by(SigningKey.generation)).all()
@@ -201,17 +202,15 @@ def test_two_workers_that_settle_the_last_two_items_complete_the_receipt_once(ho
 
 def test_what_is_given_up_completes_its_receipt_and_is_listed_as_possibly_orphaned(sqlite_house: House) -> None:
     """I5."""
-    from broker.connections.orphans import listed
-
     app = sqlite_house.client()
     connection = app.connect()["id"]
     receipt = revocation(app.revoke(connection))
     assert listed(sqlite_house.broker) == []
-    sqlite_house.google.quirk(status={"/revoke": 503})
+    sqlite_house.google.quirk(outage={"/revoke": 503})
     for _ in range(4):
         sqlite_house.work()
         sqlite_house.clock.advance(days=3)
-    shown = app.receipt(receipt["id"])
+    shown = sqlite_house.client().receipt(receipt["id"])
     assert (shown["state"], shown["connections"][0]["provider_outcome"]) == ("completed", "gave_up")
     assert completions(sqlite_house) == [receipt["id"]]
     (orphan,) = listed(sqlite_house.broker)

@@ -30,6 +30,7 @@ CONTRACT = {
     "GET /v1/connectors": None,
     "DELETE /v1/connections/{connection_id}": "revoke",
     "DELETE /v1/connections/{connection_id}/grants/{connector}": "revoke",
+    "POST /v1/revocations": "revoke",
     "GET /v1/revocations": "revoke",
     "GET /v1/revocations/{revocation_id}": "revoke",
     "POST /v1/subjects/export": "privacy",
