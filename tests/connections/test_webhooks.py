@@ -3,7 +3,8 @@ covers it, without any of it. docs/facts/meta.md §5, docs/facts/security.md INP
 """
 
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from broker import webhooks
 from broker.connections import found
 from broker.duties import sweep
 from broker.models import Announcement, EventDelivery, EventEndpoint, GrantAsset
-from broker.providers.webhooks import MOST
+from broker.providers.webhooks import MOST, News
 from broker.sandbox.facebook.seed import ANI_PAGE, BUDI_PAGE, CATERING_PAGE, user_id
 from broker.sandbox.graph_hooks import hub_signature
 from tests.connections.insight import holds, logged
@@ -59,8 +60,9 @@ def news(house: House, field: str, page: str = ANI_PAGE) -> int:
 
 def taken(house: House, *changes: Any, account: str = ANI, seconds: int = 0) -> requests.Response:
     """What the account changed, `seconds` later than now."""
-    uid, time = user_id(FACEBOOK_APP, account), int(house.clock().timestamp()) + seconds
-    return posts(house, {"object": "permissions", "entry": [{"id": uid, "uid": uid, "time": time, "changes": changes}]})
+    uid, now = user_id(FACEBOOK_APP, account), int(house.clock().timestamp())
+    entry = {"id": uid, "uid": uid, "time": now + seconds, "changes": changes}
+    return posts(house, {"object": "permissions", "entry": [entry]})
 
 
 def revoked(scope: str, *targets: str) -> dict[str, Any]:
@@ -89,6 +91,12 @@ def heard(house: House) -> list[tuple[str, str, str | None]]:
         for row in rows:
             session.delete(row)
     return [(one["connection"], one["connector"], one["asset"]) for one in told]
+
+
+def covered(house: House, resource: str) -> Iterator[webhooks.Announced]:
+    """What would be announced, were nothing to happen before."""
+    news = (News(ANI_PAGE, resource),)
+    return webhooks._covered(house.broker, house.broker.app("facebook"), news, time.monotonic() + 5)
 
 
 def effective(app: SalesApp, connection: str) -> set[str]:
@@ -132,9 +140,9 @@ def test_only_what_the_addresss_own_app_signed_counts(
     stage = Stage(house, FACEBOOK, facebook)
     other = connect(house.client(tenants=("kios",), tenant="kios"), PROFILE)
     own = stage.own()
-    uid, time = user_id(FACEBOOK_APP, ANI), int(house.clock().timestamp())
+    uid, now = user_id(FACEBOOK_APP, ANI), int(house.clock().timestamp())
     changes = [{"field": "connected", "verb": "revoked"}]
-    said = {"object": "permissions", "entry": [{"id": uid, "uid": uid, "time": time, "changes": changes}]}
+    said = {"object": "permissions", "entry": [{"id": uid, "uid": uid, "time": now, "changes": changes}]}
     raw = json.dumps(said).encode()
     refused = [
         requests.post(url(house), data=raw, timeout=30),
@@ -161,9 +169,9 @@ def test_only_what_the_addresss_own_app_signed_counts(
 # --- what was taken back -------------------------------------------------------------------------------------
 
 
-def test_an_app_that_was_removed_there_ends_as_by_its_own_callback(meta_house: House, facebook: Facebook) -> None:
+def test_an_app_that_was_removed_there_ends_as_by_its_own_callback(meta: House, facebook: Facebook) -> None:
     """`connected`, without a `value`: the one path, with a receipt. Again, or older than the connection: nothing."""
-    app, house = meta_house.client(), meta_house
+    app, house = meta.client(), meta
     old = {"field": "connected", "verb": "revoked"}
     first, budi = connect(app, PROFILE), connect(app, PROFILE, account=BUDI)
     assert [tells(house, facebook, "connected", account=ANI) for _ in range(3)] == [200] * 3
@@ -241,13 +249,17 @@ def test_news_are_announced_where_a_grant_covers_them_and_nowhere_else(meta_hous
     assert heard(house) == []
 
 
-def test_the_same_delivery_is_announced_once_and_forgotten_in_time(meta: House, facebook: Facebook) -> None:
+def test_a_delivery_is_announced_once_and_not_after_what_has_just_ended(meta: House, facebook: Facebook) -> None:
     app = meta.client()
     hears(meta, app)
     connection = connect(app, LEADS, pages=(ANI_PAGE,))
     said = {"object": "page", "entry": [{"id": ANI_PAGE, "time": 1, "changes": [{"field": "leadgen", "value": {}}]}]}
     assert [posts(meta, said).status_code for _ in range(3)] == [200] * 3
     assert heard(meta) == [(connection, LEADS, ANI_PAGE)]
+    found_before = list(covered(meta, "leads"))
+    app.call("POST", f"/v1/connections/{connection}/suspend")
+    webhooks._announce(meta.broker, connection, found_before, b"another delivery")
+    assert (len(found_before), heard(meta)) == (1, [])
     meta.clock.advance(seconds=(found.KEPT + timedelta(minutes=1)).total_seconds())
     sweep(meta.broker)
     with meta.broker.database.read() as session:
