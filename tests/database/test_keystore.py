@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, text
 
+from broker import signing
 from broker.app import assemble, check
 from broker.db import Database
 from broker.errors import ConfigurationError, Unavailable
@@ -483,7 +484,9 @@ def test_connecting_reading_and_revoking_leave_no_key_behind(
     receipt = app.revoke(connection["id"]).json()["revocation"]
     house.work()
     assert app.receipt(receipt["id"])["connections"][0]["provider_outcome"] == "confirmed"
-    assert (key_count(apart), owed(apart)) == (0, 0)
+    with apart.keystore.read() as session:
+        left = session.scalars(select(ConnectionKey.tenant)).all()
+    assert (left, owed(apart)) == ([signing.TENANT], 0)
 
 
 def test_worker_pays_what_is_owed(
