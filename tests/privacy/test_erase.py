@@ -8,8 +8,8 @@ from sqlalchemy import func, select
 
 from broker import audit, signing
 from broker.audit import Chains
-from broker.models import AccessCount, Consent, Erasure, Revocation
-from broker.privacy import erase
+from broker.models import AccessCount, Connection, Consent, Erasure, Revocation
+from broker.privacy import erase, export
 from tests.house import BUDI, House, SalesApp
 from tests.privacy.canary import ACCOUNT, HINT, LABEL, SUBJECT, lived, sales_app, traces
 
@@ -20,18 +20,26 @@ def asked(app: SalesApp) -> Any:
     return app.call("POST", "/v1/subjects/erase", {"tenant": "toko", "subject": app.subject})
 
 
+def _tie(house: House, connection: str) -> bytes:
+    """By which a connection is found by its account."""
+    with house.broker.database.read() as session:
+        return session.get_one(Connection, connection).account_index
+
+
 def test_nothing_of_the_subject_is_left_in_any_table_or_file(house: House) -> None:
     """PRV-10, PRV-28; the neighbour is untouched, the chain verifies, the certificate verifies offline."""
     app, other = sales_app(house), house.client(subject="budi")
     connection, theirs = lived(app, "google_contacts", "google_calendar"), other.connect(account=BUDI)["id"]
     house.broker.accesses.write()
     assert traces(house, SUBJECT)
+    tied = _tie(house, connection)
     answer = asked(app)
     assert answer.status_code == 202, answer.text
     assert answer.json()["erasure"]["state"] == "in_progress"
     assert app.records(connection).status_code == 410
     house.work()
     assert traces(house, *ALL) == []
+    assert _tie(house, connection) != tied
     erasure = app.call("GET", f"/v1/erasures/{answer.json()['erasure']['id']}").json()
     stated = signing.verified(erasure["jws"], signing.public_keys(house.broker), typ=erase.TYPE)
     assert stated["erased"] == erasure["erased"]
@@ -94,6 +102,10 @@ def test_what_is_connected_anew_meanwhile_stays(sqlite_house: House) -> None:
     assert app.connection(first)["subject"].startswith("erased:")
     assert app.connection(second)["subject"] == SUBJECT
     assert app.records(second).status_code == 200
+    held = export(house.broker, "toko", SUBJECT)
+    assert [len(held[part]) for part in ("connections", "sessions", "consents", "receipts")] == [1, 1, 1, 0]
+    assert {entry["connection"] for entry in held["audit"]} <= {None, second}
+    assert "connection.activated" in {entry["action"] for entry in held["audit"]}
     assert asked(app).json()["revocation"]["connections"][0]["id"] == second
 
 

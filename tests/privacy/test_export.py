@@ -31,12 +31,13 @@ def _rows(house: House, table: str, word: str) -> list[dict[str, Any]]:
 
 def test_the_export_is_all_that_any_table_holds_of_the_subject_and_no_more(sqlite_house: House) -> None:
     house = sqlite_house
-    app, other = sales_app(house), house.client("connect", "records:read", subject="budi")
+    app, other = sales_app(house), house.client("connect", "records:read", "revoke", subject="budi")
     hears = {"url": "http://127.0.0.1:9/", "tenants": ["toko"], "types": ["*"]}
     house.client("events").call("POST", "/v1/event-endpoints", hears)
     app.revoke(first := lived(app))
     second = app.connect("google_calendar")["id"]
-    other.records(other.connect(account=BUDI)["id"])
+    other.records(theirs := other.connect(account=BUDI)["id"])
+    other.revoke(theirs)
     house.broker.accesses.write()
     answer = app.call("POST", "/v1/subjects/export", {"tenant": "toko", "subject": SUBJECT})
     held = answer.json()
