@@ -224,3 +224,9 @@ def test_of_scopes_that_are_there_none_is_missing():
 def test_a_scope_value_that_another_field_already_pays_for_is_preferred_to_the_first():
     table = {"one": ("a b", "c"), "two": ("c",)}
     assert needed(("one", "two"), table) == needed(("two", "one"), table) == ("c",)
+
+
+def test_what_is_open_already_has_no_say_in_what_is_asked_for():
+    """Its other scope value would do for the closed field too, and comes first by name."""
+    table = {"open": ("a", "b"), "closed": ("c", "a")}
+    assert missing(("open", "closed"), table, frozenset({"b"})) == ("c",)
