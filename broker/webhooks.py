@@ -20,10 +20,11 @@ from sqlalchemy.orm import Session
 from broker import events
 from broker.clients import Caller
 from broker.config import ProviderApp
-from broker.connections.exchange import account_index
-from broker.connections.found import asset_indexes, found
-from broker.connections.removed import REMOVED, SECOND, app_at, end_account, not_signed, of_account
-from broker.connections.reread import changed_there
+from broker.connections.exchange import account_indexes
+from broker.connections.found import asset_indexes, found, live_of
+from broker.connections.removed import REMOVED, SECOND, app_at, not_signed
+from broker.connections.reread import look_soon, taken_back
+from broker.connections.revoke import ended_by_provider
 from broker.connections.use import Standing, state_error
 from broker.db import insert_if_missing
 from broker.errors import BrokerError, Forbidden, NotFound, Unavailable
@@ -83,8 +84,7 @@ def receive(broker: Broker, name: str, own: str | None, raw: bytes, signature: s
     except ValueError as error:
         log.info("webhook refused: %s", error)
         raise not_signed() from None
-    for change in _in_time(webhook.changes, until):
-        _changed(broker, app, change)
+    _changed(broker, app, webhook.changes, until)
     failpoint("webhook.changed")
     wanted: dict[str, set[Announced]] = {}
     for one in _covered(broker, app, webhook.news, until):
@@ -100,18 +100,30 @@ def _in_time(things: Iterable[T], until: float) -> Iterator[T]:
         yield thing
 
 
-def _changed(broker: Broker, app: ProviderApp, change: Change) -> None:
-    now = broker.clock()
-    at = min(change.at or now, now)
-    if change.revoked and change.scope is None:
-        end_account(broker, app, change.account_id, at, REMOVED)
-        return
+def _changed(broker: Broker, app: ProviderApp, changes: Sequence[Change], until: float) -> None:
+    """What is repeated costs little, so that each further delivery of a large one gets further."""
+    now, touched = broker.clock(), set[str]()
+    for change, row in _in_time(_of_live(broker, app, changes), until):
+        before = min(change.at or now, now) + SECOND
+        touched.add(row.id)
+        if not change.revoked or row.activated_at >= before:
+            continue
+        if change.scope is None:
+            ended_by_provider(broker, row.id, reason=REMOVED, before=before)
+        elif change.assets or change.scope in {*row.granted_scopes, *row.confirmed_scopes}:
+            taken_back(broker, row.id, change.scope, change.assets, before=before)
+    if touched:
+        look_soon(broker, touched)
+
+
+def _of_live(broker: Broker, app: ProviderApp, changes: Sequence[Change]) -> list[tuple[Change, Connection]]:
+    """Each change with every live connection that it is about."""
+    if not changes:
+        return []
     with broker.database.write() as session:
-        index = account_index(broker, session, app, change.account_id)
-        of_it = select(Connection.id).where(Connection.app_id == app.id, of_account(index), Connection.live.is_(True))
-        connections = session.scalars(of_it.order_by(Connection.id)).all()
-    for connection_id in connections:
-        changed_there(broker, connection_id, change, before=at + SECOND)
+        indexes = account_indexes(broker, session, app, [change.account_id for change in changes])
+        live = live_of(session, app.id, set(indexes))
+    return [(change, row) for change, index in zip(changes, indexes, strict=True) for row in live.get(index, ())]
 
 
 # --- news ----------------------------------------------------------------------------------------------------
@@ -143,16 +155,15 @@ def _by_account(broker: Broker, app: ProviderApp, news: Sequence[News]) -> Itera
     if not news:
         return
     with broker.database.write() as session:
-        indexes = {one.id: account_index(broker, session, app, one.id) for one in news}
-        grants = {index: _grants_of(session, app, index) for index in indexes.values()}
-    for one in news:
-        yield from ((one, connection, grant) for connection, grant in grants[indexes[one.id]])
+        indexes = account_indexes(broker, session, app, [one.id for one in news])
+        live = live_of(session, app.id, set(indexes))
+        known = {row.id: _live_grants(session, row) for rows in live.values() for row in rows}
+    for one, index in zip(news, indexes, strict=True):
+        yield from ((one, row, grant) for row in live.get(index, ()) for grant in known[row.id])
 
 
-def _grants_of(session: Session, app: ProviderApp, index: bytes) -> list[tuple[Connection, Grant]]:
-    query = select(Connection, Grant).join(Grant, Grant.connection_id == Connection.id)
-    live = query.where(Grant.live.is_(True), Connection.live.is_(True))
-    return [(row[0], row[1]) for row in session.execute(live.where(Connection.app_id == app.id, of_account(index)))]
+def _live_grants(session: Session, row: Connection) -> Sequence[Grant]:
+    return session.scalars(select(Grant).where(Grant.connection_id == row.id, Grant.live.is_(True))).all()
 
 
 def _covers(broker: Broker, connection: Connection, grant: Grant, resource: str, asset: str | None) -> bool:

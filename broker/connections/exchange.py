@@ -3,7 +3,7 @@
 Nothing is stored here. Of what the provider granted only what the session asked for counts.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -76,7 +76,12 @@ def checked(broker: Broker, claim: Claimed, answer: TokenAnswer, last_call: floa
 
 def account_index(broker: Broker, session: Session, app: ProviderApp, account_id: str) -> bytes:
     """By which an account is found without its id."""
-    return broker.vault.blind_index(session, provider=app.id, client_id=app.client_id, value=account_id)
+    return account_indexes(broker, session, app, [account_id])[0]
+
+
+def account_indexes(broker: Broker, session: Session, app: ProviderApp, account_ids: Iterable[str]) -> list[bytes]:
+    """`account_index` of each."""
+    return broker.vault.blind_indexes(session, provider=app.id, client_id=app.client_id, values=account_ids)
 
 
 @contextmanager

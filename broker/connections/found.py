@@ -7,7 +7,7 @@ nothing is scanned and nobody is named. It only finds: what a grant covers, the 
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
 from broker.models import Announcement, Connection, Grant, GrantAsset
@@ -55,6 +55,20 @@ def found(session: Session, app_id: str, indexes: Collection[bytes]) -> dict[byt
         )
         for index, connection, grant in session.execute(query):
             known.setdefault(bytes(index), []).append((connection, grant))
+    return known
+
+
+def live_of(session: Session, app_id: str, indexes: Collection[bytes]) -> dict[bytes, list[Connection]]:
+    """The live connections of each account, by either of the ids that the provider has for it."""
+    known: dict[bytes, list[Connection]] = {}
+    wanted = sorted(indexes)
+    for first in range(0, len(wanted), AT_ONCE):
+        some = wanted[first : first + AT_ONCE]
+        named = or_(Connection.account_index.in_(some), Connection.scoped_index.in_(some))
+        query = select(Connection).where(Connection.app_id == app_id, named, Connection.live.is_(True))
+        for row in session.scalars(query.order_by(Connection.id)):
+            for index in {bytes(one) for one in (row.account_index, row.scoped_index) if one}:
+                known.setdefault(index, []).append(row)
     return known
 
 

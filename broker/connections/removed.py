@@ -45,7 +45,7 @@ def deauthorize(broker: Broker, provider: str, own: str | None, signed_request: 
     app, removal = _verified(broker, DEAUTHORIZE, provider, own, signed_request)
     issued_at = _issued(broker, removal)
     if removal.account_id is not None:
-        end_account(broker, app, removal.account_id, issued_at, REMOVED)
+        _end(broker, app, removal.account_id, issued_at, REMOVED)
     elif removal.asset is not None:
         with broker.database.write() as session:
             indexes = asset_indexes(broker, session, app.id, [removal.asset])
@@ -61,7 +61,7 @@ def delete(broker: Broker, provider: str, own: str | None, signed_request: str) 
     if removal.account_id is None:
         raise not_signed()
     issued_at = _issued(broker, removal)
-    index = end_account(broker, app, removal.account_id, issued_at, TO_DELETE)
+    index = _end(broker, app, removal.account_id, issued_at, TO_DELETE)
     code = secrets.token_hex(16)
     with broker.database.write() as session:
         row = DeletionRequest(code_hash=digest(code), app_id=app.id, account_index=index, requested_at=issued_at)
@@ -77,7 +77,7 @@ def deletion(broker: Broker, code: str) -> Deletion:
             raise NotFound
         left = select(Connection.id).where(
             Connection.app_id == row.app_id,
-            of_account(row.account_index),
+            _of(row.account_index),
             _older(row.requested_at),
             Connection.state != "revoked",
         )
@@ -109,12 +109,12 @@ def app_at(broker: Broker, hook: str, name: str, own: str | None) -> ProviderApp
     return app if app.provider == name and bool(app.tenant) == bool(own) else None
 
 
-def end_account(broker: Broker, app: ProviderApp, account_id: str, issued_at: datetime, reason: str) -> bytes:
+def _end(broker: Broker, app: ProviderApp, account_id: str, issued_at: datetime, reason: str) -> bytes:
     """End what the account had connected by then; gives the account's index."""
     with broker.database.write() as session:
         index = account_index(broker, session, app, account_id)
         query = select(Connection.id).where(
-            Connection.app_id == app.id, of_account(index), _older(issued_at), Connection.live.is_(True)
+            Connection.app_id == app.id, _of(index), _older(issued_at), Connection.live.is_(True)
         )
         connections = session.scalars(query).all()
     for connection_id in connections:
@@ -128,7 +128,7 @@ def _issued(broker: Broker, removal: Removal) -> datetime:
     return min(removal.at or now, now)
 
 
-def of_account(index: bytes) -> ColumnElement[bool]:
+def _of(index: bytes) -> ColumnElement[bool]:
     return or_(Connection.account_index == index, Connection.scoped_index == index)
 
 

@@ -16,7 +16,6 @@ from broker.connections.owe import owe_tending
 from broker.connections.read import noted
 from broker.models import Connection, Grant
 from broker.providers.base import Report
-from broker.providers.webhooks import Change
 from broker.runtime import Broker
 
 NEVER = datetime(9000, 1, 1, tzinfo=UTC)
@@ -72,16 +71,21 @@ def drop_removed_asset(broker: Broker, connection_id: str, asset: str, *, before
             _drop(broker, session, row, asset)
 
 
-def changed_there(broker: Broker, connection_id: str, change: Change, *, before: datetime) -> None:
-    """The user has changed the authorization at the provider. What was taken back counts at once, and whatever the
-    provider reports later, a new connect session is needed for more; unless the connection was made or connected anew
-    since `before`. All that stands is asked for anew, soon (docs/facts/meta.md §5)."""
+def taken_back(broker: Broker, connection_id: str, scope: str, assets: Collection[str], *, before: datetime) -> None:
+    """The provider has said that the user took a scope back there, or that for these assets alone. It counts at once,
+    and whatever is reported later, a new connect session is needed for more; nothing where the connection was made or
+    connected anew since `before` (docs/facts/meta.md §5)."""
     with broker.database.write() as session:
         row = session.get_one(Connection, connection_id, with_for_update=True)
-        if row.live and change.revoked and change.scope and row.activated_at < before:
-            _take_back(broker, session, row, change.scope, change.assets)
-        if row.live and row.state in ("active", "suspended"):
-            owe_tending(session, row.id, due_at=broker.clock(), now=broker.clock())
+        if row.live and row.activated_at < before:
+            _take_back(broker, session, row, scope, assets)
+
+
+def look_soon(broker: Broker, connection_ids: Iterable[str]) -> None:
+    """Ask the provider anew what stands, by a duty of each: it may have changed more than was told."""
+    with broker.database.write() as session:
+        for connection_id in sorted(connection_ids):
+            owe_tending(session, connection_id, due_at=broker.clock(), now=broker.clock())
 
 
 def _take_back(broker: Broker, session: Session, row: Connection, scope: str, assets: Collection[str]) -> None:
