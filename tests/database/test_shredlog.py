@@ -213,14 +213,16 @@ def test_a_line_torn_by_a_crash_is_no_line_and_the_next_takes_its_place(sqlite_h
 
 
 APPENDER = """
-import os
+import os, time
 from broker.shredlog.file import FileLog
 from broker.shredlog.line import START
 from broker.shredlog.table import TableLog
 place = sys.argv[1]
 log = TableLog(place) if "://" in place else FileLog(place)
 def newest():
-    return list(log.after(START))[-1].mark
+    found = list(log.after(START))[-1].mark
+    time.sleep(0.005)
+    return found
 newest()
 begin()
 for number in range(20):
