@@ -54,4 +54,3 @@ class AccessCount(Base):
     hour: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
     pages: Mapped[int] = mapped_column(BigInteger)
     records: Mapped[int] = mapped_column(BigInteger)
-    __table_args__ = (Index("ix_access_counts_hour", "hour"),)

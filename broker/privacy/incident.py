@@ -1,6 +1,7 @@
 """Incident: who and what was concerned within a window of time, from access counts and the audit (PRV-15).
 
-Read page by page in the order of keys, so that a million rows take no more memory than a thousand.
+Read page by page in the order of the primary key, which is what the counts are grouped by: one pass, and a million
+rows take no more memory than a thousand. (An index on the hour would tempt SQLite to sort all of them for each page.)
 """
 
 import json

@@ -149,7 +149,6 @@ def upgrade() -> None:
     )
     op.create_index("ix_token_fingerprints_whole", "token_fingerprints", ["app_id", "whole"], unique=False)
     op.create_index("ix_token_fingerprints_beginning", "token_fingerprints", ["app_id", "beginning"], unique=False)
-    op.create_index("ix_access_counts_hour", "access_counts", ["hour"], unique=False)
     op.create_table(
         "consent_texts",
         sa.Column("hash", sa.String(length=64), nullable=False),
@@ -213,7 +212,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("log_marks")
     op.drop_table("owed_lines")
-    op.drop_index("ix_access_counts_hour", table_name="access_counts")
     for table in ("erasures", "consents", "consent_texts"):
         op.drop_table(table)
     op.drop_index("ix_token_fingerprints_beginning", table_name="token_fingerprints")

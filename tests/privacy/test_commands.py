@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from broker import signing
 from broker.models import ConnectionKey, TenantKey
+from broker.privacy import incident
 from broker.reading import declared_operations
 from tests.cli.conftest import run
 from tests.cli.said import Run
@@ -77,8 +78,11 @@ def test_the_record_of_processing_has_each_connector_and_each_operation(house: H
     assert "google_contacts: " in run("privacy", "processing").out
 
 
-def test_the_report_names_exactly_what_one_client_read_in_the_window(house: House, run: Run) -> None:
-    """PRV-15, to the row: persons, data, operations, times."""
+def test_the_report_names_exactly_what_one_client_read_in_the_window(
+    house: House, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PRV-15, to the row: persons, data, operations, times; over many pages."""
+    monkeypatch.setattr(incident, "PAGE", 1)
     app, other = house.client(subject="ani"), house.client(subject="budi")
     mine, theirs = app.connect("google_contacts")["id"], other.connect("google_contacts", account=BUDI)["id"]
     app.records(mine)
