@@ -189,7 +189,8 @@ def test_the_doctor_finds_nothing_wrong_in_a_sound_house(run: Run) -> None:
     said = run("doctor", "--json")
     found = {finding["check"]: finding["held"] for finding in json.loads(said.out)}
     assert said.status == 0
-    assert found == dict.fromkeys(["configuration", "database", "schema", "keys", "duties", "provider google"], True)
+    checks = ["configuration", "database", "schema", "keys", "shred log", "duties", "provider google"]
+    assert found == dict.fromkeys(checks, True)
 
 
 def test_the_doctor_says_how_to_mend_what_is_wrong(run: Run, house: House) -> None:

@@ -292,7 +292,8 @@ def test_a_narrowed_choice_must_be_made_anew(sqlite_house: House, back_up: Calla
     with another(house) as broker:
         assert restore(broker).grants == 1
     app._token = ""
-    assert app.records(connection["id"], "google_analytics").json()["code"] == "asset_required"
+    assert [asset["granted"] for asset in app.call("GET", path).json()["items"]] == [False] * len(offered)
+    assert app.records(connection["id"], "google_analytics", asset=offered[0]).status_code == 400
 
 
 def test_a_restore_of_what_needs_none_does_nothing_and_one_is_done_once(
