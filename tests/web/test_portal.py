@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from broker import signing
 from broker.connections.read import seal_account
-from broker.models import AccessCount, Connection
+from broker.models import AccessCount, AuditEntry, Connection
 from broker.portal import view
 from broker.portal.texts import TEXTS
 from broker.providers.base import Account
@@ -206,12 +206,16 @@ def test_the_last_connector_ends_the_connection_and_the_page_tells_how_it_went(h
     assert "Google, connected on" in words(portal.page()), "the account's name is gone with its key"
 
 
-def test_it_is_the_subject_who_ended_it(user: SalesApp) -> None:
+def test_it_is_the_subject_who_ended_it(shared_house: House, user: SalesApp) -> None:
     connection = user.connect("google_contacts")["id"]
     opened(user).end(connection=connection)
     client = SalesApp(user.url, user.client_id, user.client_secret)
     (receipt,) = client.call("GET", f"/v1/revocations?connection={connection}").json()["items"]
     assert (receipt["subject"], receipt["reason"]) == (user.subject, "portal")
+    ended = select(AuditEntry.actor).where(AuditEntry.connection == connection)
+    ended = ended.where(AuditEntry.action.in_(("grant.withdrawn", "connection.revoked")))
+    with shared_house.broker.database.read() as session:
+        assert session.scalars(ended).all() == ["subject", "subject"]
 
 
 def test_confirmed_twice_it_is_the_same_receipt(user: SalesApp) -> None:
