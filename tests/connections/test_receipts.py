@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from broker import signing
 from broker.connections import receipts
 from broker.connections.orphans import listed
-from broker.models import ConnectionKey, SigningKey
+from broker.models import ConnectionKey, RevocationItem, SigningKey
 from broker.proof import checked, statements
 from broker.signing import NotGenuine, verified
 from tests.connections.test_revoke import revocation
@@ -187,17 +189,31 @@ def test_each_receipt_is_completed_once_however_it_ends(house: House, app: Sales
     assert app.receipt(later["id"])["completed_at"]
 
 
-def test_two_workers_that_settle_the_last_two_items_complete_the_receipt_once(house: House, app: SalesApp) -> None:
-    """Each sees the other's item as pending; once neither would have completed it."""
+def test_of_two_that_settle_the_last_two_items_at_once_the_second_completes_the_receipt(
+    build: Callable[..., House], postgres_url: str
+) -> None:
+    """Each would see the other's item as pending, and neither would complete it."""
+    house = build(postgres_url)
+    app = house.client()
     for account in ({}, {"account": BUDI}):
         app.connect(**account)
-    receipt = revocation(revoke_all(app))
-    house.google.quirk(delay={"/revoke": 0.3})
-    with ThreadPoolExecutor(2) as workers:
-        list(workers.map(lambda _: house.work(), range(2)))
-    house.work()
-    assert app.receipt(receipt["id"])["state"] == "completed"
-    assert completions(house) == [receipt["id"]]
+    receipt = revocation(revoke_all(app))["id"]
+
+    def settle(session: Session, number: int) -> None:
+        session.get_one(RevocationItem, (receipt, number)).provider_outcome = "confirmed"
+        receipts.changed(session, [receipt], house.clock())
+
+    def second() -> None:
+        with house.broker.database.write() as session:
+            settle(session, 1)
+
+    with ThreadPoolExecutor(1) as worker:
+        with house.broker.database.write() as session:
+            settle(session, 0)
+            other = worker.submit(second)
+            time.sleep(0.3)
+        other.result()
+    assert completions(house) == [receipt]
 
 
 def test_what_is_given_up_completes_its_receipt_and_is_listed_as_possibly_orphaned(sqlite_house: House) -> None:
