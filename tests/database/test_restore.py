@@ -282,7 +282,7 @@ def test_a_disabled_client_stays_so_and_no_token_of_before_is_good(
 def test_a_narrowed_choice_must_be_made_anew(sqlite_house: House, back_up: Callable[..., Backup]) -> None:
     """Which assets were left stands nowhere in the log: none is read until then, and never more than was on offer."""
     house, app = sqlite_house, sqlite_house.client()
-    connection = app.connect("google_analytics", assets={"google_analytics": ["properties/1001", "properties/1002"]})
+    connection = app.connect("google_analytics")
     path = f"/v1/connections/{connection['id']}/assets/google_analytics"
     offered = [asset["id"] for asset in app.call("GET", path).json()["items"]]
     app.call("PUT", path, {"assets": offered[:2]})
@@ -293,7 +293,8 @@ def test_a_narrowed_choice_must_be_made_anew(sqlite_house: House, back_up: Calla
         assert restore(broker).grants == 1
     app._token = ""
     assert [asset["granted"] for asset in app.call("GET", path).json()["items"]] == [False] * len(offered)
-    assert app.records(connection["id"], "google_analytics", asset=offered[0]).status_code == 400
+    assert app.records(connection["id"], "google_analytics").json()["code"] == "asset_required"
+    assert app.records(connection["id"], "google_analytics", asset=offered[0]).json()["code"] == "not_granted"
 
 
 def test_a_restore_of_what_needs_none_does_nothing_and_one_is_done_once(
