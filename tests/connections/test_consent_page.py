@@ -135,8 +135,8 @@ def test_parameters_of_the_link_change_nothing(app: SalesApp, browser: Browser) 
 
 
 def test_every_word_of_the_page_counts_in_its_fingerprint(house: House) -> None:
-    """docs/facts/security.md §7.2: what the user saw can be proven, to the letter; but for their name, which is not kept
-    with it."""
+    """docs/facts/security.md §7.2: what the user saw can be proven, to the letter; but for their name, which is not
+    kept with it."""
     broker = house.broker
     said = consent_text(
         broker.provider("google"),
