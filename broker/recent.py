@@ -61,6 +61,10 @@ class Recent:
         """Rely on nothing that was read so far, or is just being read: this process has changed something."""
         self._dropped = self._monotonic()
 
+    def has_changed_since(self, began: float) -> bool:
+        """Whether this process has changed something since a reading that began then."""
+        return began <= self._dropped
+
     def _counts(self, reading: _Reading, age: float) -> bool:
         return self._dropped < reading.began >= self._monotonic() - min(age, KEPT)
 

@@ -79,16 +79,18 @@ def recent(broker: Broker, earlier: Standing) -> Standing:
     for _ in range(READINGS):
         if standing.is_recent():
             return standing
-        standing = again(broker, standing, age=RELIED_ON)
+        standing = again(broker, standing, age=RELIED_ON / 2)
     if standing.is_recent():
         return standing
     raise Unavailable("The database is too slow to tell whether these data may still be handed out.")
 
 
 def current(broker: Broker, earlier: Standing) -> Standing:
-    """The right to decide on what the provider has answered: read anew unless it was read just now. Raises as
-    `again`."""
-    return earlier if earlier.is_recent() else again(broker, earlier, age=RELIED_ON)
+    """The right to decide on what the provider has answered: read anew unless it was read just now, and this process
+    has not changed anything since, such as by a refresh. Raises as `again`."""
+    if earlier.is_recent() and not broker.recent.has_changed_since(earlier.read_at):
+        return earlier
+    return again(broker, earlier, age=RELIED_ON)
 
 
 @contextmanager

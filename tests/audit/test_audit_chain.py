@@ -46,7 +46,9 @@ def test_every_step_of_a_connections_life_is_an_entry(lived: House) -> None:
         "session.confirmed",
         "grant.withdrawn",
         "connection.revoked",
+        "signing_key.made",
         "connection.shredded",
+        "revocation.completed",
     ]
 
 

@@ -97,4 +97,5 @@ def looked_at(page: Page, variant: tuple[str, str]) -> Callable[[str], None]:
 
 
 def _width(page: Page) -> int:
+    page.wait_for_load_state()
     return int(page.evaluate("document.documentElement.scrollWidth"))

@@ -11,6 +11,7 @@ import pytest
 import requests
 from sqlalchemy import select, update
 
+from broker.connections import use
 from broker.failpoint import NAMES
 from broker.models import AuditEntry, Connection, Duty
 from tests.house import ANI, Browser, SalesApp
@@ -163,6 +164,7 @@ def test_a_refresh_that_died_is_done_by_the_next_request(killing: Killing, point
     connection = works(app)
     with killing.installation.database() as session:
         session.execute(update(Connection).values(fresh_until=Connection.created_at))
+    time.sleep(2 * use.RELIED_ON)  # it was changed past the broker
     dies(lambda: app.records(connection))
     killing.was_hit()
     assert eventually(lambda: app.records(connection), 200).json()["records"]
