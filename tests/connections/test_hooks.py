@@ -116,6 +116,7 @@ def test_a_removal_at_the_provider_ends_the_connection_with_a_receipt(
 def test_a_deletion_is_answered_with_a_page_that_says_how_it_stands(
     stage: Stage, app: SalesApp, connection: str
 ) -> None:
+    """docs/facts/security.md PRV-12."""
     answer = removes(stage, "deletion")
     body = answer["body"] if isinstance(answer["body"], dict) else json.loads(answer["body"])
     assert body["url"] == f"{stage.house.url}/deletion/{body['confirmation_code']}"

@@ -299,6 +299,7 @@ def test_what_is_done_is_forgotten_in_time(sqlite_house: House, receiver: Receiv
 def test_of_an_erased_subject_no_more_is_told_than_that_it_is_erased(
     house: House, endpoint: Endpoint, receiver: Receiver
 ) -> None:
+    """docs/facts/security.md PRV-11."""
     happens(house, "connection.activated", subject="ani")
     happens(house, "connection.activated", subject="budi", connection="con_2")
     house.work()
