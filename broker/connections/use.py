@@ -54,10 +54,13 @@ class Standing:
 
 
 def standing(broker: Broker, caller: Caller, connection_id: str, connector_name: str) -> Standing:
-    """Raises what contract §2 says for a connection or grant that gives no data. A missing grant is a denial."""
+    """Raises what contract §2 says for a connection or grant that gives no data. A missing grant is a denial.
+
+    By a reading of its own: what a caller has changed before, on any worker, it sees.
+    """
     connector = broker.connector(connector_name)
     caller.require_connector(connector_name)
-    read_at, state = _state(broker, connection_id, connector_name, RELIED_ON)
+    read_at, state = _state(broker, connection_id, connector_name, age=0.0)
     if state is None or not caller.acts_for(state.connection.tenant):
         raise NotFound
     provider = broker.providers.get(state.connection.provider)
