@@ -9,6 +9,7 @@ from typing import Any
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from sqlalchemy import func, or_, select, update
+from sqlalchemy.orm import Session
 
 from broker import audit, strict_json
 from broker.db import Database, insert_if_missing
@@ -239,27 +240,27 @@ def caller(database: Database, recent: Recent, now: datetime, token: str, *, age
 
     A token's scopes never exceed what the client still has.
     """
-    read_at, held = _held(database, recent, digest(token), age)
+    token_hash = digest(token)
+    read_at, held = recent.get((token_hash,), lambda: _held(database, token_hash), age=age)
     return replace(held[0], read_at=read_at) if held and held[1] > now else None
 
 
-def still_stands(database: Database, recent: Recent, caller: Caller, *, age: float) -> Caller | None:
-    """The caller as read anew: None where the token that it came with was revoked since, or its client disabled. A
-    token that expires in the middle of a request does not end it."""
+def still_stands(session: Session, caller: Caller) -> bool:
+    """Whether the token that the caller came with was not revoked since, nor its client disabled. A token that expires
+    in the middle of a request does not end it."""
     if caller.token_hash is None:
-        return caller
-    read_at, held = _held(database, recent, caller.token_hash, age)
-    return replace(caller, read_at=read_at) if held else None
+        return True
+    query = select(AccessToken.client_id).join(Client, Client.id == AccessToken.client_id)
+    valid = (
+        AccessToken.token_hash == caller.token_hash,
+        AccessToken.revoked_at.is_(None),
+        Client.disabled_at.is_(None),
+    )
+    return session.scalar(query.where(*valid)) is not None
 
 
-def _held(
-    database: Database, recent: Recent, token_hash: bytes, age: float
-) -> tuple[float, tuple[Caller, datetime] | None]:
-    """When an access token was read, who holds it, and until when."""
-    return recent.get((token_hash,), lambda: _read(database, token_hash), age=age)
-
-
-def _read(database: Database, token_hash: bytes) -> tuple[Caller, datetime] | None:
+def _held(database: Database, token_hash: bytes) -> tuple[Caller, datetime] | None:
+    """Who holds an access token, and until when."""
     held = select(
         AccessToken.scopes,
         AccessToken.expires_at,

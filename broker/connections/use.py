@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from sqlalchemy import and_, select
+from sqlalchemy.orm import Session
 
 from broker.clients import Caller, still_stands
 from broker.connections.read import open_account
@@ -53,6 +54,13 @@ class Standing:
         return time.monotonic() - self.read_at <= RELIED_ON
 
 
+class _State(NamedTuple):
+    """What stands in the database: the connection, and all grants of the connector on it."""
+
+    connection: Connection
+    grants: Sequence[Grant]
+
+
 def standing(broker: Broker, caller: Caller, connection_id: str, connector_name: str) -> Standing:
     """Raises what contract §2 says for a connection or grant that gives no data. A missing grant is a denial.
 
@@ -60,7 +68,9 @@ def standing(broker: Broker, caller: Caller, connection_id: str, connector_name:
     """
     connector = broker.connector(connector_name)
     caller.require_connector(connector_name)
-    read_at, state = _state(broker, connection_id, connector_name, age=0.0)
+    read_at = time.monotonic()
+    with broker.database.read() as session:
+        state = _state(session, connection_id, connector_name)
     if state is None or not caller.acts_for(state.connection.tenant):
         raise NotFound
     provider = broker.providers.get(state.connection.provider)
@@ -113,18 +123,29 @@ def again(broker: Broker, earlier: Standing, *, age: float = 0.0) -> Standing:
     Raises when the connection, this very grant or the caller's token was ended since; `Unavailable` where the user
     connected again meanwhile: the newer grant may allow less, and a new request will tell.
     """
-    read_at, state = _state(broker, earlier.connection.id, earlier.connector.name, age)
+    read_at, (state, stands) = _read_again(broker, earlier, age)
     if state is None:
         raise ConnectionRevoked("The connection was revoked.")
-    caller = still_stands(broker.database, broker.recent, earlier.caller, age=age)
-    if caller is None:
+    if not stands:
         raise Unauthorized("The access token was revoked meanwhile.")
     if error := state_error(state.connection):
         raise error
     grant = _grant(state)
     if grant.id != earlier.grant.id:
         raise Unavailable("The user has just connected again. Repeat the request.")
-    return Standing(state.connection, grant, earlier.connector, caller, min(read_at, caller.read_at))
+    return Standing(state.connection, grant, earlier.connector, earlier.caller, read_at)
+
+
+def _read_again(broker: Broker, earlier: Standing, age: float) -> tuple[float, tuple[_State | None, bool]]:
+    """Grant and token by one reading: of two, the second could wait so long that the first is too old."""
+
+    def read() -> tuple[_State | None, bool]:
+        with broker.database.read() as session:
+            state = _state(session, earlier.connection.id, earlier.connector.name)
+            return state, still_stands(session, earlier.caller)
+
+    key = (earlier.caller.token_hash, earlier.connection.id, earlier.connector.name)
+    return broker.recent.get(key, read, age=age)
 
 
 def account_id(broker: Broker, row: Connection) -> str:
@@ -137,24 +158,12 @@ def account_id(broker: Broker, row: Connection) -> str:
     return broker.recent.get((row.id, "account", row.account_version), read, age=RELIED_ON)[1]
 
 
-class _State(NamedTuple):
-    """What stands in the database: the connection, and all grants of the connector on it."""
-
-    connection: Connection
-    grants: Sequence[Grant]
-
-
-def _state(broker: Broker, connection_id: str, connector: str, age: float) -> tuple[float, _State | None]:
-    """One reading for all requests that come together; when it began, and None where there is no such connection."""
-
-    def read() -> _State | None:
-        on = and_(Grant.connection_id == Connection.id, Grant.connector == connector)
-        query = select(Connection, Grant).outerjoin(Grant, on).where(Connection.id == connection_id)
-        with broker.database.read() as session:
-            rows = session.execute(query).all()
-        return _State(rows[0][0], [grant for _, grant in rows if grant]) if rows else None
-
-    return broker.recent.get((connection_id, "state", connector), read, age=age)
+def _state(session: Session, connection_id: str, connector: str) -> _State | None:
+    """None where there is no such connection."""
+    on = and_(Grant.connection_id == Connection.id, Grant.connector == connector)
+    query = select(Connection, Grant).outerjoin(Grant, on).where(Connection.id == connection_id)
+    rows = session.execute(query).all()
+    return _State(rows[0][0], [grant for _, grant in rows if grant]) if rows else None
 
 
 def _grant(state: _State) -> Grant:

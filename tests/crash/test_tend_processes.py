@@ -135,8 +135,7 @@ def test_two_workers_and_eight_readers_make_one_renewal(old: Old) -> None:
         for reader in readers:
             reader.result()
     assert all(worker.is_running() for worker in workers)
-    # 503: eight readers on a busy machine may find the database too slow to say or to count
-    assert (statuses - {503}, old.renewals(), old.row().state) == ({200}, 1, "active")
+    assert (statuses, old.renewals(), old.row().state) == ({200}, 1, "active")
 
 
 @pytest.mark.parametrize(("point", "renewals"), [("refresh.leased", 1), ("refresh.answered", 2)])
