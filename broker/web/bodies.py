@@ -88,11 +88,18 @@ class ReplayBody(Body):
     since: Annotated[AwareDatetime, Field(strict=False)] | None = None
 
 
+def _left_out() -> Any:  # noqa: ANN401 - a default that the type itself does not admit
+    """None where a member is left out; null is refused."""
+    return Field(default=None, json_schema_extra=lambda schema: schema.pop("default", None))
+
+
 class RevocationBody(Body):
+    """What must match. A null is refused rather than read as "any": who has lost a subject must not end a tenant."""
+
     tenant: Name
-    subject: Name | None = None
-    provider: Word | None = None
-    connector: Word | None = None
+    subject: Name = _left_out()
+    provider: Word = _left_out()
+    connector: Word = _left_out()
     reason: Text | None = None
 
 

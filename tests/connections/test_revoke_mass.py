@@ -299,7 +299,17 @@ def test_a_foreign_tenant_is_not_found_and_the_scope_is_needed(sqlite_house: Hou
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"tenant": "toko", "subject": None, "all": True}, {"tenant": ""}, {"tenant": "*"}]
+    "body",
+    [
+        {},
+        {"tenant": "toko", "all": True},
+        {"tenant": ""},
+        {"tenant": "*"},
+        {"tenant": "toko", "subject": None},
+        {"tenant": "toko", "subject": ""},
+        {"tenant": "toko", "subject": "ani", "connector": None},
+        {"tenant": "toko", "provider": None},
+    ],
 )
 def test_a_body_that_is_not_clear_ends_nothing(sqlite_house: House, body: dict[str, Any]) -> None:
     app = sqlite_house.client()
