@@ -1,23 +1,20 @@
 """`broker google-events`: the stream of Google's security events, set up and looked at: docs/google-events.md."""
 
 import json
-import os
 import secrets
-import stat
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from broker.commands.private_file import read_private
 from broker.errors import BrokerError
 
 if TYPE_CHECKING:
     from broker.providers.google_stream import Stream
     from broker.runtime import Broker
 
-LONGEST = 64 * 1024
 """Bytes of a key file."""
 POLL = 0.25
 KEY_FILE = click.option(
@@ -169,21 +166,10 @@ def _stream(broker: "Broker", key_file: str) -> "Stream":
     from broker.providers.google_stream import ServiceAccount, Stream
 
     try:
-        account = ServiceAccount.read(_read(key_file))
+        account = ServiceAccount.read(read_private("--key-file", key_file))
     except ValueError as error:
         raise click.UsageError(f"--key-file: {error}") from None
     return Stream(broker.upstream, account, lambda: broker.clock().timestamp())
-
-
-def _read(path: str) -> bytes:
-    try:
-        with Path(path).open("rb") as file:
-            mode = os.fstat(file.fileno())
-            if stat.S_ISREG(mode.st_mode) and mode.st_mode & 0o077:
-                raise BrokerError(f"{path} is open to others: chmod 600 {path}")
-            return file.read(LONGEST)
-    except OSError as error:
-        raise click.UsageError(f"--key-file {path}: {error.strerror}") from None
 
 
 def _noted(broker: "Broker", app_id: str | None, what: str, **detail: Any) -> None:  # noqa: ANN401

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from broker.commands.revoke import assembled, progress
+from broker.commands.assembled import assembled, progress
 
 FORMS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 TIME = click.DateTime(FORMS)

@@ -3,7 +3,6 @@
 import json
 import secrets
 import sys
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -12,14 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from broker.commands.assembled import assembled, steps
 from broker.errors import BrokerError, ConfigurationError
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
-
     from broker.runtime import Broker
     from broker.secret import Secret
-    from broker.vault import KeyStatus, Report, Rotated
+    from broker.vault import KeyStatus, Rotated
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print facts as JSON.")
 KID = click.option("--kid", help="The new key's id; by default one with today's date.")
@@ -75,11 +73,11 @@ def rotate(kid: str | None, tenant_keys: bool, as_json: bool) -> None:
     from broker.audit import note
     from broker.vault import rotate as rotate_all
 
-    with _assembled() as broker:
+    with assembled(checked=False) as broker:
         check(broker)
         if kid and kid != broker.vault.primary:
             _let_seal(broker, kid)
-        with _progress() as report:
+        with steps() as report:
             rotated = rotate_all(broker.database, broker.vault, tenant_keys=tenant_keys, report=report)
         with broker.database.write() as session:
             note(session, "keys.rotated", actor="operator", primary=broker.vault.primary, **asdict(rotated))
@@ -97,7 +95,7 @@ def status(as_json: bool) -> None:
     """
     from broker.schema import is_current
 
-    with _assembled() as broker:
+    with assembled(checked=False) as broker:
         if not is_current(broker.database):
             raise BrokerError("The database's schema is not the one of this version: run broker db upgrade.")
         found = _status(broker)
@@ -108,18 +106,6 @@ def status(as_json: bool) -> None:
             click.echo(f"{key.kid}: {key.state}, wraps {key.tenant_keys} tenant keys")
     if not all(key.genuine for key in found):
         raise BrokerError("A key that is missing or wrong must be put back: the broker does not start without it.")
-
-
-@contextmanager
-def _assembled() -> "Iterator[Broker]":
-    from broker.app import assemble, environment
-
-    broker = assemble(environment())
-    try:
-        yield broker
-    finally:
-        broker.upstream.close()
-        broker.database.dispose()
 
 
 def _let_seal(broker: "Broker", kid: str) -> None:
@@ -173,16 +159,3 @@ def _told_plainly() -> Iterator[None]:
         yield
     except ConfigurationError as error:
         raise BrokerError("\n".join(error.problems)) from None
-
-
-@contextmanager
-def _progress() -> "Iterator[Report]":
-    """A bar for each step, on a terminal only."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        bars: defaultdict[str, TaskID] = defaultdict(lambda: progress.add_task(""))
-        yield lambda what, done, total: progress.update(bars[what], description=what, completed=done, total=total)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from broker.commands.revoke import assembled, operator, progress
+from broker.commands.assembled import assembled, operator, progress
 
 if TYPE_CHECKING:
     from broker.runtime import Broker

@@ -1,17 +1,14 @@
 """`broker providers`: tenants' provider apps, beside the shared ones of the settings: docs/operating/own-apps.md."""
 
 import json
-import os
 import re
-import stat
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from broker.errors import BrokerError
+from broker.commands.private_file import read_private
 
 if TYPE_CHECKING:
     from broker.config import ProviderApp
@@ -30,7 +27,6 @@ SECRET_FILE = click.option(
 TENANT = re.compile(r"[A-Za-z0-9._~@:-]{1,128}")
 CLIENT_ID = re.compile(r"[\x21-\x7e]{1,512}")
 SECRET = CLIENT_ID
-LONGEST = 4096
 """Bytes of a file that may hold a secret."""
 
 
@@ -209,23 +205,10 @@ def _secret(flag: str, path: str) -> "Secret":
     """The text of a file, without the one newline that editors put behind it. It is never quoted."""
     from broker.secret import Secret
 
-    text = _read(flag, path).removesuffix(b"\n").removesuffix(b"\r")
+    text = read_private(flag, path).removesuffix(b"\n").removesuffix(b"\r")
     if not SECRET.fullmatch(text.decode("latin-1")):
         raise click.UsageError(f"{flag}: it must hold 1 to 512 printable characters on one line, and nothing else")
     return Secret(text.decode())
-
-
-def _read(flag: str, path: str) -> bytes:
-    if path == "-":
-        return sys.stdin.buffer.read(LONGEST)
-    try:
-        with Path(path).open("rb") as file:
-            status = os.fstat(file.fileno())
-            if stat.S_ISREG(status.st_mode) and status.st_mode & 0o077:
-                raise BrokerError(f"{path} is open to others: chmod 600 {path}")
-            return file.read(LONGEST)
-    except OSError as error:
-        raise click.UsageError(f"{flag} {path}: {error.strerror}") from None
 
 
 def _own(broker: "Broker", row: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from broker.commands.revoke import assembled, operator
+from broker.commands.assembled import assembled, operator
 from broker.errors import BrokerError
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print facts as JSON.")

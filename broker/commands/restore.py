@@ -1,20 +1,16 @@
 """`broker restore`: after a backup was put back (docs/operating/backups.md)."""
 
 import json
-from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
+from broker.commands.assembled import assembled, steps
 from broker.errors import BrokerError
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
-
-    from broker.restore import Report, Restored
+    from broker.restore import Restored
     from broker.runtime import Broker
 
 TEXTS = {
@@ -47,7 +43,7 @@ def restore(dry_run: bool, new_log: bool, as_json: bool) -> None:
     """
     if dry_run and new_log:
         raise click.UsageError("--new-log cannot be tried.")
-    with _assembled() as broker:
+    with assembled(checked=False) as broker:
         _check(broker)
         done = _carried_out(broker, dry_run=dry_run, new_log=new_log)
     if as_json:
@@ -62,7 +58,7 @@ def _carried_out(broker: "Broker", *, dry_run: bool, new_log: bool) -> "Restored
     from broker.restore import restore as replay
     from broker.shredlog import LogFault
 
-    with _progress() as report:
+    with steps() as report:
         if not new_log:
             return replay(broker, dry_run=dry_run, report=report)
         try:
@@ -99,30 +95,3 @@ def _show(done: "Restored", *, dry_run: bool, new_log: bool) -> None:
         click.echo("A new shred log is begun. What was revoked since the backup, and not replayed, may be alive again.")
     elif not facts:
         click.echo("Nothing to replay: the database knows all that the shred log holds.")
-
-
-@contextmanager
-def _assembled() -> "Iterator[Broker]":
-    from broker.app import assemble, environment
-
-    broker = assemble(environment())
-    try:
-        yield broker
-    finally:
-        broker.upstream.close()
-        broker.database.dispose()
-
-
-@contextmanager
-def _progress() -> "Iterator[Report]":
-    """A bar for each step, on a terminal only."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        bars: defaultdict[str, TaskID] = defaultdict(lambda: progress.add_task(""))
-        yield lambda what, done, total: progress.update(
-            bars[what], description=what, completed=done, total=total or None
-        )

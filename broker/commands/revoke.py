@@ -2,15 +2,13 @@
 
 import json
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from broker.commands.assembled import assembled, operator, progress
+
 if TYPE_CHECKING:
-    from broker.clients import Caller
-    from broker.connections.mass import Progress
     from broker.connections.matching import Wanted
     from broker.runtime import Broker
 
@@ -154,37 +152,3 @@ def _show(receipts: list[dict[str, Any]], *, as_json: bool) -> None:
         click.echo(WAITS, err=True)
     elif not receipts:
         click.echo("Nothing matches.", err=True)
-
-
-def operator() -> "Caller":
-    """As a caller: whoever may use this machine may end anything."""
-    from broker.clients import ALL, Caller
-
-    return Caller("operator", frozenset(), frozenset({ALL}), frozenset({ALL}), frozenset())
-
-
-@contextmanager
-def assembled() -> "Iterator[Broker]":
-    """A broker for one command. Raises `ConfigurationError`, `Unavailable`."""
-    from broker.app import assemble, check, environment
-
-    broker = assemble(environment())
-    try:
-        check(broker)
-        yield broker
-    finally:
-        broker.upstream.close()
-        broker.database.dispose()
-
-
-@contextmanager
-def progress(tenant: str) -> "Iterator[Progress]":
-    """A bar, on a terminal only."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as shown:
-        bar = shown.add_task(tenant)
-        yield lambda done, total: shown.update(bar, completed=done, total=total)

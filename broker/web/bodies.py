@@ -90,7 +90,11 @@ class ReplayBody(Body):
 
 def _left_out() -> Any:  # noqa: ANN401 - a default that the type itself does not admit
     """None where a member is left out; null is refused."""
-    return Field(default=None, json_schema_extra=lambda schema: schema.pop("default", None))
+    return Field(default=None, json_schema_extra=_without_default)
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    del schema["default"]
 
 
 class RevocationBody(Body):
