@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from broker.providers.google_stream import Stream
     from broker.runtime import Broker
 
-"""Bytes of a key file."""
 POLL = 0.25
 KEY_FILE = click.option(
     "--key-file",

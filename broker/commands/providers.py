@@ -27,7 +27,6 @@ SECRET_FILE = click.option(
 TENANT = re.compile(r"[A-Za-z0-9._~@:-]{1,128}")
 CLIENT_ID = re.compile(r"[\x21-\x7e]{1,512}")
 SECRET = CLIENT_ID
-"""Bytes of a file that may hold a secret."""
 
 
 @click.group()

@@ -5,11 +5,9 @@ import time
 from threading import Thread
 
 import pytest
-from sqlalchemy import event
 
 from broker.connections import use
 from broker.recent import KEPT, Recent
-from tests.house import House
 
 
 class Monotonic:
@@ -133,17 +131,3 @@ def test_a_revocation_waits_longer_than_any_state_is_relied_on():
     """Else a value from memory could outlive the answer (I2)."""
     assert use.RELIED_ON < use.WAIT
     assert use.RELIED_ON <= KEPT
-
-
-def test_a_hundred_readings_of_one_connection_ask_the_database_a_few_times(sqlite_house: House):
-    app = sqlite_house.client()
-    connection = app.connect("google_contacts")["id"]
-    app.records(connection)
-    asked: list[str] = []
-    engine = sqlite_house.broker.database.engine
-    event.listen(engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
-    began = time.monotonic()
-    for _ in range(20):
-        assert app.records(connection).status_code == 200
-    rounds = 1 + (time.monotonic() - began) / use.RELIED_ON
-    assert len([statement for statement in asked if statement.startswith("SELECT")]) <= 10 * rounds
