@@ -13,7 +13,6 @@ A test that kills what others need builds its own with `install()`.
 
 import contextlib
 import ctypes
-import json
 import os
 import secrets
 import signal
@@ -32,9 +31,10 @@ import requests
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from broker import duties
+from broker import clients, duties
 from broker.app import assemble
 from broker.db import Base, Database
+from broker.runtime import Broker
 from broker.sandbox.serve import PLAYED
 from tests.house import (
     ALL_SCOPES,
@@ -256,7 +256,7 @@ class Installation:
         """`gunicorn wsgi:app` with two workers, at the public address or `elsewhere`, as another host would."""
         url = f"http://127.0.0.1:{free_port()}" if elsewhere else self.url
         command = (sys.executable, "-m", "gunicorn", "--bind", url.removeprefix("http://"), "--workers", "2")
-        threads = ("--worker-class", "gthread", "--threads", "16")
+        threads = ("--config", "python:broker.preloaded", "--worker-class", "gthread", "--threads", "16")
         environ = {**self.environ, **environ}
         return self.processes.start("gunicorn", *command, *threads, *options, "wsgi:app", environ=environ, url=url)
 
@@ -266,9 +266,14 @@ class Installation:
 
     def drain(self) -> None:
         """Do every duty that is due, in this process: `broker work --once` without its start."""
+        with self._assembled() as broker:
+            duties.work(broker, once=True)
+
+    @contextmanager
+    def _assembled(self) -> Iterator[Broker]:
         broker = assemble(self.environ)
         try:
-            duties.work(broker, once=True)
+            yield broker
         finally:
             broker.accesses.close()
             broker.upstream.close()
@@ -282,16 +287,19 @@ class Installation:
         return process.said()
 
     def register(self, *scopes: str, tenants: Collection[str] = ("toko", "kios"), **how: Any) -> tuple[str, str]:
-        """A client's id and secret, by `broker clients add`."""
-        named = {
-            "scope": scopes or ALL_SCOPES,
-            "tenant": tenants,
-            "connector": how.pop("connectors", ("*",)),
-            "return-url": how.pop("return_urls", (RETURN_URL,)),
-        }
-        options = [part for name, values in named.items() for value in values for part in (f"--{name}", value)]
-        facts = json.loads(self.run("clients", "add", how.pop("name", "a client"), *options, "--json"))
-        return facts["client_id"], facts["client_secret"]
+        """A client's id and secret: `broker clients add` without its start."""
+        with self._assembled() as broker:
+            client_id, secret = clients.register(
+                broker.database,
+                broker.clock(),
+                name=how.pop("name", "a client"),
+                scopes=scopes or ALL_SCOPES,
+                tenants=tenants,
+                connectors=how.pop("connectors", ("*",)),
+                return_urls=how.pop("return_urls", (RETURN_URL,)),
+            )
+        assert secret
+        return client_id, secret.reveal()
 
     def client(self, *scopes: str, url: str = "", tenant: str = "toko", subject: str = "ani", **how: Any) -> SalesApp:
         """A newly registered client, as `House.client`."""

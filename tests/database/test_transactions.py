@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from broker.db import Database, insert_if_missing
+from broker.db import TRUSTED, Database, insert_if_missing
 from broker.errors import Unavailable
 from broker.models import AuditHead, Authorization, Duty, KeyCheck
 from tests.house import free_port
@@ -94,7 +94,7 @@ def test_committed_is_there_after_a_kill(database_url: str, database: Database) 
     program = """
 import os, signal, sys
 from sqlalchemy import text
-from broker.db import Database
+from broker.db import TRUSTED, Database
 with Database(sys.argv[1]).write() as session:
     session.execute(text("INSERT INTO key_checks VALUES ('k1', 'x')"))
 os.kill(os.getpid(), signal.SIGKILL)
@@ -351,6 +351,7 @@ def test_connections_that_died_while_idle_are_replaced_unnoticed(
         first.execute(text("SELECT 1"))
         second.execute(text("SELECT 1"))
     terminate(postgres, postgres_url)
+    time.sleep(2 * TRUSTED)
     with database.write() as session:
         add(session, "k1")
     assert kids(database) == {"k1"}
