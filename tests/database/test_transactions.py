@@ -94,7 +94,7 @@ def test_committed_is_there_after_a_kill(database_url: str, database: Database) 
     program = """
 import os, signal, sys
 from sqlalchemy import text
-from broker.db import TRUSTED, Database
+from broker.db import Database
 with Database(sys.argv[1]).write() as session:
     session.execute(text("INSERT INTO key_checks VALUES ('k1', 'x')"))
 os.kill(os.getpid(), signal.SIGKILL)
